@@ -1,0 +1,1 @@
+//! Detectors: an event becomes a finding, with no clock and no I/O.

@@ -1,0 +1,1 @@
+//! The kernel side: programs, tables, events.

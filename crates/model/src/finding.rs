@@ -1,0 +1,68 @@
+//! From finding to outcome: what was concluded, what was decided, what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Guard, Mode, Process, Response};
+
+/// What a detector concluded, with its evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The guard that found it.
+    pub guard: Guard,
+    /// Index of the rule in the table of `generation`; none where no rule is concerned.
+    pub rule: Option<u32>,
+    /// Generation of the table.
+    pub generation: u32,
+    /// The process concerned.
+    pub process: Process,
+    /// Id of the cgroup (v2) of the process.
+    pub cgroup_id: u64,
+    /// Nanoseconds since boot at which it was seen.
+    pub boot_ns: u64,
+    /// What the kernel has done about it already; none where the agent must act.
+    pub done: Option<Action>,
+    /// What else was seen.
+    pub evidence: Evidence,
+}
+
+/// Facts beside the process itself, for `explain`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Where it was judged: `exec` (kernel, before the first instruction) or `scan` (running process).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_at: Option<String>,
+    /// Offset just past the match in the whole command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_end: Option<u32>,
+    /// The bytes around a match that lies past the recorded part of the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_window: Option<String>,
+    /// Why the kernel could not judge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unscanned: Option<String>,
+    /// The executable has no name in any file system.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fileless: bool,
+}
+
+/// A finding seen through the policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The finding.
+    pub finding: Finding,
+    /// The mode in force for it.
+    pub mode: Mode,
+    /// What to do, or what would be done under `enforce`.
+    pub response: Response,
+}
+
+/// What came of a verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was done.
+    pub action: Action,
+    /// Why an action failed, where it did.
+    pub error: Option<String>,
+}

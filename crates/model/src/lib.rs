@@ -1,0 +1,15 @@
+//! The words of Hayward: guards, events, findings, verdicts, workloads, records.
+//!
+//! Plain data that every other crate speaks in. Nothing here does I/O, reads a clock or knows BPF.
+
+mod event;
+mod finding;
+mod guard;
+mod record;
+mod workload;
+
+pub use event::{Event, ExecEvent, KernelVerdict, RunningEvent, UnscannedCause};
+pub use finding::{Evidence, Finding, Outcome, Verdict};
+pub use guard::{Guard, GuardStatus, Mode, Response};
+pub use record::{Action, Actor, Process, Record};
+pub use workload::{Workload, WorkloadKind};

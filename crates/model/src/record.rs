@@ -1,0 +1,133 @@
+//! The journal's line for a verdict, or for an operator's act.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Evidence, Guard, Mode, Response, Workload};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The process was ended.
+    Killed,
+    /// It matched, and `observe` spared it.
+    Observed,
+    /// It matched, and an allow pattern spared it.
+    Spared,
+    /// It was to be ended and was gone, or could not be ended.
+    Missed,
+    /// The kernel could not judge it, and the agent found nothing.
+    Cleared,
+    /// An operator switched a guard or everything off.
+    SwitchedOff,
+    /// An operator switched a guard or everything on.
+    SwitchedOn,
+    /// Settings and rules were read again.
+    Reloaded,
+    /// New settings or rules were refused; the old ones stay in force.
+    ReloadRefused,
+    /// The agent started.
+    Started,
+    /// The agent stopped in good order.
+    Stopped,
+    /// Records of a user were removed.
+    Forgot,
+}
+
+impl Action {
+    /// The action as records and metrics spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "killed",
+            Self::Observed => "observed",
+            Self::Spared => "spared",
+            Self::Missed => "missed",
+            Self::Cleared => "cleared",
+            Self::SwitchedOff => "switched-off",
+            Self::SwitchedOn => "switched-on",
+            Self::Reloaded => "reloaded",
+            Self::ReloadRefused => "reload-refused",
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Forgot => "forgot",
+        }
+    }
+}
+
+/// The process that a record is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Process id on the host.
+    pub pid: u32,
+    /// Process id of the parent.
+    pub parent_pid: u32,
+    /// Start time in nanoseconds since boot.
+    pub start_boot_ns: u64,
+    /// Real user id on the host.
+    pub uid: u32,
+    /// Kernel's short name of the program.
+    pub comm: String,
+    /// Path of the executable as seen from its own root.
+    pub executable: String,
+    /// The command line, arguments joined by spaces, as far as settings let it be recorded.
+    pub command_line: String,
+    /// Length of the whole command line in bytes.
+    pub command_line_bytes: u32,
+}
+
+/// Who did something by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// User id, by the socket's peer credentials or the caller's own.
+    pub uid: u32,
+    /// Process id of the caller.
+    pub pid: u32,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Unique, and ordered by time.
+    pub id: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// What was done.
+    pub action: Action,
+    /// The guard concerned; none for acts on the whole agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
+    /// Id of the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The rule's reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Banned string that matched; absent for secret rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<String>,
+    /// Generation of the rule table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// Mode in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What was done, or would have been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
+    /// The process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    /// The workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+    /// What else was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// Who did it, for acts by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    /// What an operator should know, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}

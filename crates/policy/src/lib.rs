@@ -1,0 +1,1 @@
+//! Settings, validated into a policy, and the verdicts that follow from it.

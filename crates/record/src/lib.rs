@@ -1,0 +1,1 @@
+//! Journal, log lines and metrics: what happened, written once.

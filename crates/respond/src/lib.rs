@@ -1,0 +1,1 @@
+//! Actions on processes and workloads.

@@ -1,0 +1,1 @@
+//! Rule files, from text to the tables that the kernel matches with.

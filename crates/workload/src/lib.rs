@@ -1,0 +1,1 @@
+//! Whose process it is: from a cgroup id to a workload.
