@@ -1,1 +1,26 @@
 //! The kernel side: programs, tables, events.
+//!
+//! Everything that knows BPF is here. A guard's programs are loaded, pinned and adopted by [`Kernel`]; what operators
+//! switch works through [`Cells`] on the pins alone, without an agent; [`wire`] turns the kernel's bytes into events.
+
+mod cells;
+mod counters;
+mod error;
+mod judge;
+mod kernel;
+mod object;
+mod pins;
+mod probe;
+mod scopes;
+mod table;
+pub mod wire;
+
+pub use cells::{Cell, Cells, boot_ns};
+pub use counters::Counters;
+pub use error::KernelError;
+pub use judge::KernelJudge;
+pub use kernel::{Kernel, KernelOptions};
+pub use pins::{Pins, uninstall};
+pub use probe::{Feature, probe};
+pub use scopes::KernelPolicy;
+pub use table::{MAX_TABLE_BYTES, size_class};

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The `command` guard: a banned command never runs its first instruction.
+ *
+ * on_exec    every program start, when the new image is in place and nothing of it has run
+ * judge_line the same judgement over bytes that a test or a benchmark provides; it acts on nothing */
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "maps.h"
+#include "scope.h"
+#include "scratch.h"
+#include "banned.h"
+#include "allow.h"
+#include "executable.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define SIGKILL 9
+
+struct table_class {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, 262144); /* the agent sets the size class before loading */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__array(values, struct table_class);
+} command_tables SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} command_events SEC(".maps");
+
+static __always_inline const u32 *command_table(void)
+{
+	u32 zero = 0;
+	void *inner = bpf_map_lookup_elem(&command_tables, &zero);
+
+	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+}
+
+static __always_inline u64 wide(const u32 *table, u32 offset)
+{
+	return word(table, offset) | (u64)word(table, offset + 1) << 32;
+}
+
+struct decision {
+	struct scratch *scratch;
+	const u32 *table;
+	u64 matched;
+	u64 now;
+	u32 verdict;
+	u32 decider;
+};
+
+static long decide_group(u32 group, struct decision *decision)
+{
+	const u32 *table = decision->table;
+	u32 record = word(table, TABLE_GROUPS) + group * GROUP_WORDS;
+	u64 expires = wide(table, record + GROUP_EXPIRES_LO);
+	u32 allow = word(table, record + GROUP_ALLOW);
+
+	if (!(decision->matched & (1ull << (group & (MAX_GROUPS - 1)))))
+		return 0;
+	if (expires && decision->now >= expires)
+		return 0;
+	if (allow && is_allowed(decision->scratch, table, allow)) {
+		if (decision->verdict == EXEC_CLEAN) {
+			decision->verdict = EXEC_SPARED;
+			decision->decider = group;
+		}
+		return 0;
+	}
+	decision->verdict = word(table, record + GROUP_FLAGS) & GROUP_ENFORCE ? EXEC_KILLED : EXEC_OBSERVED;
+	decision->decider = group;
+	return 1;
+}
+
+/* Finds the group that decides. Expects the command line's place in `scratch`. Groups that enforce come first. */
+static __always_inline u32 decide(struct scratch *scratch, const u32 *table, u64 executable_hits, u32 *decider)
+{
+	struct decision decision = {
+		.scratch = scratch,
+		.table = table,
+		.matched = (scratch->hits | ~wide(table, TABLE_BANNED_LO)) &
+			   (executable_hits | ~wide(table, TABLE_EXECUTABLE_LO)) & wide(table, TABLE_LIVE_LO),
+		.verdict = EXEC_CLEAN,
+	};
+
+	if (!decision.matched)
+		return EXEC_CLEAN;
+	decision.now = bpf_ktime_get_boot_ns();
+	bpf_loop(MAX_GROUPS, decide_group, &decision, 0);
+	*decider = decision.decider;
+	return decision.verdict;
+}
+
+/* Judges one command line. Returns an exec_verdict; `decider` is the group that decided. */
+static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 start, u64 end,
+				 struct task_struct *task, struct file *file, u32 *decider)
+{
+	u32 executables = word(table, TABLE_EXECUTABLES);
+	u64 executable_hits = 0;
+	u32 verdict;
+	u8 last = 1;
+
+	scratch->hits = 0;
+	scratch->failed = 0;
+	if (executables && file) {
+		u32 list = find_executable(scratch, table, executables, task, file);
+
+		if (list) {
+			report_outputs(scratch, table, list, 0);
+			executable_hits = scratch->hits;
+			scratch->hits = 0;
+		}
+	}
+	if (end - start > LINE_BOUND)
+		return EXEC_TOO_LONG;
+	if (end > start && bpf_probe_read_user(&last, 1, (void *)(end - 1)))
+		return EXEC_READ_FAILED;
+	rewind_line(scratch, start, (u32)(end - start) - (end > start && last == 0));
+	find_banned(scratch, table);
+	if (scratch->failed)
+		return EXEC_READ_FAILED;
+	verdict = decide(scratch, table, executable_hits, decider);
+	return scratch->failed ? EXEC_READ_FAILED : verdict;
+}
+
+/* Completes the event and hands it to the agent. The decision has been made and carried out before. */
+static __noinline void send_event(struct scratch *scratch, struct task_struct *task, struct file *file, u32 length)
+{
+	struct exec_event *event = &scratch->event;
+	u32 kept = length;
+	u32 window = 0;
+
+	event->type = EVENT_EXEC;
+	event->boot_ns = bpf_ktime_get_boot_ns();
+	event->start_boot_ns = BPF_CORE_READ(task, start_boottime);
+	event->pid = BPF_CORE_READ(task, tgid);
+	event->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+	event->uid = (u32)bpf_get_current_uid_gid();
+	event->line_bytes = length;
+	event->path_bytes = 0;
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	if (file) {
+		if (BPF_CORE_READ(file, f_inode, i_nlink) == 0)
+			event->flags |= EXEC_FILELESS;
+		write_path(scratch, task, file);
+	}
+	if (kept > EVENT_LINE)
+		kept = EVENT_LINE;
+	if (bpf_probe_read_user(event->line, kept, (void *)scratch->address))
+		kept = 0;
+	event->kept_bytes = kept;
+	if (event->match_end > EVENT_LINE) {
+		u32 from = event->match_end - EVENT_WINDOW / 2;
+
+		window = length - from;
+		if (window > EVENT_WINDOW)
+			window = EVENT_WINDOW;
+		if (bpf_probe_read_user(event->window, window, (void *)(scratch->address + from)))
+			window = 0;
+	}
+	event->window_bytes = window;
+	count(COUNT_EVENTS, 1);
+	if (bpf_ringbuf_output(&command_events, event, __builtin_offsetof(struct exec_event, line) + kept, 0))
+		count(COUNT_LOST_RING_FULL, 1);
+}
+
+static __always_inline bool lease_has_run_out(u64 now)
+{
+	u64 lease = cell(CELL_LEASE);
+
+	return lease && now > cell(CELL_HEARTBEAT) + lease;
+}
+
+/* Hayward's own binary is never acted on, under whatever name or cgroup it runs. */
+static __always_inline bool is_agent(struct file *file)
+{
+	u64 inode = cell(CELL_AGENT_INODE);
+
+	return inode && BPF_CORE_READ(file, f_inode, i_ino) == inode &&
+	       BPF_CORE_READ(file, f_inode, i_sb, s_dev) == cell(CELL_AGENT_DEVICE);
+}
+
+static __always_inline u32 policy_of(struct cgroup *cgroup)
+{
+	u32 index = scope_policy(cgroup);
+	u64 uid_min = cell(CELL_UID_MIN);
+	u32 *policy;
+
+	if (!index && uid_min && (u32)bpf_get_current_uid_gid() >= uid_min && below_root(cgroup))
+		index = (u32)cell(CELL_USERS_POLICY);
+	if (!index)
+		return 0;
+	policy = bpf_map_lookup_elem(&policies, &index);
+	return policy ? *policy : 0;
+}
+
+/* Turns what the rules say into what is done, within mode, lease and root; returns the verdict that stands. */
+static __always_inline u32 carry_out(u32 verdict, u32 policy, struct cgroup *cgroup, struct file *file, int tgid)
+{
+	bool fatal = verdict == EXEC_KILLED ||
+		     ((verdict == EXEC_TOO_LONG || verdict == EXEC_READ_FAILED) && cell(CELL_UNSCANNED_KILL));
+
+	if (!fatal)
+		return verdict;
+	if (!(policy & POLICY_COMMAND_ENFORCE))
+		return verdict == EXEC_KILLED ? EXEC_OBSERVED : verdict;
+	if (lease_has_run_out(bpf_ktime_get_boot_ns())) {
+		count(COUNT_LEASE_EXPIRED, 1);
+		return verdict == EXEC_KILLED ? EXEC_OBSERVED : verdict;
+	}
+	if (tgid == 1 || !below_root(cgroup) || is_agent(file))
+		return verdict == EXEC_KILLED ? EXEC_OBSERVED : verdict;
+	if (bpf_send_signal(SIGKILL)) {
+		count(COUNT_KILL_FAILED, 1);
+		return EXEC_OBSERVED;
+	}
+	return EXEC_KILLED;
+}
+
+static __always_inline void count_verdict(u32 verdict)
+{
+	switch (verdict) {
+	case EXEC_KILLED: count(COUNT_KILLED, 1); break;
+	case EXEC_OBSERVED: count(COUNT_OBSERVED, 1); break;
+	case EXEC_SPARED: count(COUNT_SPARED, 1); break;
+	case EXEC_TOO_LONG: count(COUNT_UNSCANNED_LONG, 1); break;
+	case EXEC_READ_FAILED: count(COUNT_UNSCANNED_READ, 1); break;
+	}
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
+	struct mm_struct *mm = task->mm;
+	struct scratch *scratch;
+	struct file *file;
+	const u32 *table;
+	u64 began, start, end;
+	u32 verdict, policy, decider = 0, zero = 0;
+
+	if (!is_active())
+		return 0;
+	policy = policy_of(cgroup);
+	if (!(policy & POLICY_COMMAND_ON)) {
+		count(COUNT_OUT_OF_SCOPE, 1);
+		return 0;
+	}
+	began = bpf_ktime_get_boot_ns();
+	if (began < cell(CELL_OFF_ALL) || began < cell(CELL_OFF_COMMAND)) {
+		count(COUNT_OFF, 1);
+		return 0;
+	}
+	table = command_table();
+	scratch = bpf_map_lookup_elem(&scratches, &zero);
+	if (!mm || !scratch || !table || word(table, TABLE_MAGIC_WORD) != TABLE_MAGIC) {
+		count(COUNT_NO_TABLE, 1);
+		return 0;
+	}
+	start = mm->arg_start;
+	end = mm->arg_end;
+	file = mm->exe_file;
+	count(COUNT_CHECKED, 1);
+	verdict = judge(scratch, table, start, end, task, file, &decider);
+	scratch->event.flags = 0;
+	if (verdict == EXEC_CLEAN && file && cell(CELL_FILELESS_KILL) &&
+	    BPF_CORE_READ(file, f_inode, i_nlink) == 0) {
+		decider = MAX_GROUPS;
+		verdict = EXEC_KILLED;
+	}
+	if (verdict != EXEC_CLEAN) {
+		bool known = decider < MAX_GROUPS && verdict <= EXEC_SPARED;
+
+		scratch->event.rule = known ? scratch->rule[decider & (MAX_GROUPS - 1)] : NO_RULE;
+		scratch->event.match_end = known ? scratch->match_end[decider & (MAX_GROUPS - 1)] : 0;
+		scratch->event.generation = word(table, TABLE_GENERATION);
+		scratch->event.cgroup_id = cgroup->kn->id;
+		verdict = carry_out(verdict, policy, cgroup, file, task->tgid);
+		count_verdict(verdict);
+		scratch->event.verdict = verdict;
+		scratch->address = start;
+		send_event(scratch, task, file, (u32)(end - start > 0xffffffff ? 0xffffffff : end - start));
+	}
+	count(COUNT_JUDGE_NS, bpf_ktime_get_boot_ns() - began);
+	return 0;
+}
+
+/* For tests and benchmarks: judges `length` bytes at a user address of the caller. Arguments are
+ * (address, length); the result is the verdict in the lower eight bits and the rule above. */
+SEC("raw_tp")
+int judge_line(u64 *context)
+{
+	u64 address = context[0], length = context[1];
+	struct scratch *scratch;
+	u32 verdict, decider = 0, zero = 0;
+	const u32 *table = command_table();
+
+	scratch = bpf_map_lookup_elem(&scratches, &zero);
+	if (!scratch || !table)
+		return 0;
+	verdict = judge(scratch, table, address, address + length, NULL, NULL, &decider);
+	return verdict | (verdict <= EXEC_SPARED ? scratch->rule[decider & (MAX_GROUPS - 1)] << 8 : 0);
+}

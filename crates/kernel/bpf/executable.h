@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The path of the file that runs: matched from its last component backwards, so that a list of base names is
+ * decided after one component, and written down only for a verdict. */
+#pragma once
+#include "scratch.h"
+
+#define MAX_COMPONENTS 32
+#define MAX_NAME 256
+
+/* A climb from the executable's name to the root that the process sees, across mounts. */
+struct climb {
+	struct scratch *scratch;
+	const u32 *table;
+	u32 dfa;
+	u32 name_length;
+	struct dentry *dentry;
+	struct mount *mount;
+	struct dentry *root;
+	struct vfsmount *root_mount;
+	u32 start;    /* of the written path in event.path */
+	u32 finished; /* the root was reached */
+};
+
+static __always_inline void start_climb(struct climb *climb, struct task_struct *task, struct file *file)
+{
+	climb->dentry = BPF_CORE_READ(file, f_path.dentry);
+	climb->mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	climb->root = BPF_CORE_READ(task, fs, root.dentry);
+	climb->root_mount = BPF_CORE_READ(task, fs, root.mnt);
+}
+
+static long cross_mount(u32 index, struct climb *climb)
+{
+	struct dentry *dentry = climb->dentry;
+	struct mount *mount = climb->mount, *parent;
+
+	if (dentry == climb->root &&
+	    (void *)mount + bpf_core_field_offset(struct mount, mnt) == (void *)climb->root_mount) {
+		climb->finished = 1;
+		return 1;
+	}
+	if (dentry != BPF_CORE_READ(mount, mnt.mnt_root)) {
+		climb->finished = dentry == BPF_CORE_READ(dentry, d_parent);
+		return 1;
+	}
+	parent = BPF_CORE_READ(mount, mnt_parent);
+	climb->finished = parent == mount;
+	if (climb->finished)
+		return 1;
+	climb->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+	climb->mount = parent;
+	return 0;
+}
+
+/* Reads the next component's name into scratch->bytes and climbs past it. Returns its length, 0 at the root. */
+static __always_inline u32 next_name(struct climb *climb)
+{
+	struct dentry *dentry;
+	long length;
+
+	bpf_loop(MAX_COMPONENTS, cross_mount, climb, 0);
+	if (climb->finished)
+		return 0;
+	dentry = climb->dentry;
+	length = bpf_probe_read_kernel_str(climb->scratch->bytes, MAX_NAME, BPF_CORE_READ(dentry, d_name.name));
+	climb->dentry = BPF_CORE_READ(dentry, d_parent);
+	return length > 1 ? (u32)(length - 1) & (MAX_NAME - 1) : 0;
+}
+
+static long name_step(u32 index, struct climb *climb)
+{
+	struct scratch *scratch = climb->scratch;
+
+	if (index >= climb->name_length)
+		return 1;
+	scratch->state = dfa_step(climb->table, climb->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
+	return scratch->state == 0;
+}
+
+static long match_component(u32 index, struct climb *climb)
+{
+	struct scratch *scratch = climb->scratch;
+
+	climb->name_length = next_name(climb);
+	if (!climb->name_length)
+		return 1;
+	bpf_loop(MAX_NAME, name_step, climb, 0);
+	scratch->state = dfa_step(climb->table, climb->dfa, scratch->state, '/');
+	return scratch->state == 0;
+}
+
+/* Offset of the output list of the executable rules that match, or 0. */
+static __always_inline u32 find_executable(struct scratch *scratch, const u32 *table, u32 dfa,
+					   struct task_struct *task, struct file *file)
+{
+	struct climb climb = { .scratch = scratch, .table = table, .dfa = dfa };
+
+	start_climb(&climb, task, file);
+	scratch->state = word(table, dfa + DFA_START);
+	bpf_loop(MAX_COMPONENTS, match_component, &climb, 0);
+	return dfa_accepts(table, dfa, scratch->state);
+}
+
+static long write_component(u32 index, struct climb *climb)
+{
+	struct exec_event *event = &climb->scratch->event;
+	u32 length = next_name(climb), start = climb->start;
+
+	if (!length || length + 1 > start)
+		return 1;
+	start -= length + 1;
+	climb->start = start;
+	/* The masks only tell the verifier what the check above established; the slack is never used. */
+	event->path[start & (EVENT_PATH - 1)] = '/';
+	bpf_probe_read_kernel(event->path + ((start + 1) & (EVENT_PATH - 1)), length & (MAX_NAME - 1),
+			      climb->scratch->bytes);
+	return 0;
+}
+
+/* Writes the path to the end of event.path, from its last component backwards; a path too long loses its front. */
+static __noinline void write_path(struct scratch *scratch, struct task_struct *task, struct file *file)
+{
+	struct climb climb = { .scratch = scratch, .start = EVENT_PATH };
+
+	start_climb(&climb, task, file);
+	bpf_loop(MAX_COMPONENTS, write_component, &climb, 0);
+	scratch->event.path_bytes = EVENT_PATH - climb.start;
+	if (!climb.finished)
+		scratch->event.flags |= EXEC_PATH_CUT;
+}

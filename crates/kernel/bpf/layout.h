@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the kernel side and the agent share: tables, cells, events. Rust's view of it is generated from this
+ * object's BTF, or checked against it where the agent writes words. */
+#pragma once
+
+/* ---- The command table: one map value of 32-bit words, swapped whole. Offsets are counted in words. ---- */
+
+#define TABLE_MAGIC 0x31444357 /* "WCD1" */
+#define MAX_GROUPS 64
+
+enum table_header {
+	TABLE_MAGIC_WORD,
+	TABLE_GENERATION,
+	TABLE_CLASSES,	      /* 256 words, see CLASS_* */
+	TABLE_CELLS,	      /* two words a cell: base and flags, then check */
+	TABLE_FILTER,	      /* bitmap over hashes of the first four bytes of banned strings */
+	TABLE_FILTER_SHIFT,   /* 32 minus the logarithm of its size in bits */
+	TABLE_GROUPS,	      /* MAX_GROUPS records of GROUP_WORDS words */
+	TABLE_EXECUTABLES,    /* DFA over the executable's path, components reversed; 0 = none */
+	TABLE_BANNED_LO,      /* groups that need a banned string */
+	TABLE_BANNED_HI,
+	TABLE_EXECUTABLE_LO,  /* groups that need an executable */
+	TABLE_EXECUTABLE_HI,
+	TABLE_LIVE_LO,	      /* groups in use */
+	TABLE_LIVE_HI,
+	TABLE_HEADER_WORDS,
+};
+
+/* Class word of a byte: its symbol in the automaton, and what kind of byte it is. */
+#define CLASS_SYMBOL 0xffff
+#define CLASS_BOUNDARY (1u << 16)    /* no word character */
+#define CLASS_SHORT_START (1u << 17) /* some banned string of fewer than four bytes starts with it */
+
+/* Symbols of the automaton that no byte has. */
+#define SYMBOL_OUTPUT 0
+#define SYMBOL_FAIL 1
+
+/* States: in a word that starts no banned string; at a place where one may start. */
+#define STATE_WORD 0
+#define STATE_BOUNDARY 1
+
+#define BASE_OUTPUT (1u << 31) /* some banned string ends here: base ^ SYMBOL_OUTPUT holds the list's offset */
+#define BASE_FAIL (1u << 30)   /* base ^ SYMBOL_FAIL holds the state to go on from without consuming a byte */
+#define BASE_OFFSET (BASE_FAIL - 1)
+
+/* An output list: its length, then one word a hit: group in the upper eight bits, rule in the lower 24. */
+#define OUTPUT_GROUP_SHIFT 24
+#define OUTPUT_RULE 0xffffff
+
+enum group_record {
+	GROUP_ALLOW,  /* DFA over the command line that spares it; 0 = none */
+	GROUP_FLAGS,  /* GROUP_ENFORCE */
+	GROUP_EXPIRES_LO, /* CLOCK_BOOTTIME in ns; 0 = never */
+	GROUP_EXPIRES_HI,
+	GROUP_WORDS,
+};
+#define GROUP_ENFORCE 1u
+
+#define DFA_AT_START 1 /* where a table holds nothing but a DFA, after one unused word */
+enum dfa_record {
+	DFA_CLASSES, /* 256 words: column of a byte */
+	DFA_TRANSITIONS, /* rows of columns; a state is the offset of its row, 0 is dead */
+	DFA_ACCEPT, /* one word a state, at state / stride; 0 = no */
+	DFA_STRIDE_SHIFT,
+	DFA_START,
+	DFA_WORDS,
+};
+
+#define FILTER_FACTOR 2654435761u
+#define FILTER_FOLD 0x20202020u
+
+/* ---- Cells: an array of 64-bit values, written by operators and the agent, obeyed by every program. ---- */
+enum cell {
+	CELL_ACTIVE_INSTANCE, /* the set of programs that decides; others return at once */
+	CELL_OFF_ALL,	      /* CLOCK_BOOTTIME ns until which everything is off */
+	CELL_OFF_COMMAND,     /* the same for one guard */
+	CELL_HEARTBEAT,	      /* CLOCK_BOOTTIME ns of the agent's last sign of life */
+	CELL_LEASE,	      /* ns after which a silent agent's programs only observe */
+	CELL_ROOT_CGROUP,     /* nothing outside this cgroup is ever acted on */
+	CELL_AGENT_DEVICE,    /* device and inode of Hayward's own binary */
+	CELL_AGENT_INODE,
+	CELL_UID_MIN,	      /* real users from this id on are in scope; 0 = users are not */
+	CELL_USERS_POLICY,    /* policy of users' processes outside every scoped cgroup */
+	CELL_FILELESS_KILL,   /* programs started from memory are killed */
+	CELL_UNSCANNED_KILL,  /* programs that could not be judged are killed */
+	CELL_LAYOUT,	      /* version of this layout */
+	CELL_COUNT,
+};
+#define LAYOUT_VERSION 1
+
+/* ---- Policies: what a scope lets a guard do. Index 0 is "out of scope". ---- */
+#define MAX_POLICIES 1024
+#define POLICY_COMMAND_ON 1u
+#define POLICY_COMMAND_ENFORCE 2u
+
+/* ---- Counters, per processor. ---- */
+enum counter {
+	COUNT_CHECKED,	      /* program starts in scope that were judged */
+	COUNT_OUT_OF_SCOPE,
+	COUNT_OFF,	      /* in scope while the guard was off */
+	COUNT_KILLED,
+	COUNT_KILL_FAILED,
+	COUNT_OBSERVED,
+	COUNT_SPARED,
+	COUNT_UNSCANNED_LONG,
+	COUNT_UNSCANNED_READ,
+	COUNT_LEASE_EXPIRED,  /* verdicts that were only observed because the lease had run out */
+	COUNT_EVENTS,	      /* events generated: sent + lost */
+	COUNT_LOST_RING_FULL,
+	COUNT_SCOPES_FULL,    /* cgroups that found no room in the scope map */
+	COUNT_JUDGE_NS,
+	COUNT_NO_TABLE,	      /* no table was in place */
+	COUNT_MAX,
+};
+
+/* ---- Events. ---- */
+#define EVENT_EXEC 1
+
+enum exec_verdict {
+	EXEC_KILLED = 1,
+	EXEC_OBSERVED,
+	EXEC_SPARED,
+	EXEC_TOO_LONG,
+	EXEC_READ_FAILED,
+	EXEC_CLEAN, /* never sent */
+};
+
+#define EVENT_LINE 4096
+#define EVENT_PATH 512
+#define EVENT_WINDOW 128
+#define NO_RULE 0xffffffff
+
+#define EXEC_FILELESS 1u
+#define EXEC_PATH_CUT 2u
+
+/* The command line's first bytes follow the fixed part. */
+struct exec_event {
+	u32 type;
+	u32 verdict;
+	u64 boot_ns;
+	u64 start_boot_ns;
+	u64 cgroup_id;
+	u32 generation;
+	u32 pid;
+	u32 parent_pid;
+	u32 uid;
+	u32 rule;
+	u32 flags;
+	u32 line_bytes;	  /* length of the whole command line */
+	u32 match_end;	  /* offset just past the match */
+	u32 path_bytes;	  /* bytes at the end of `path` that are in use */
+	u32 window_bytes; /* bytes of `window` in use */
+	u32 kept_bytes;	  /* bytes of `line` in use */
+	u32 reserved;
+	char comm[16];
+	u8 path[EVENT_PATH];
+	u8 path_slack[EVENT_PATH];
+	u8 window[EVENT_WINDOW];
+	u8 line[EVENT_LINE];
+};

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The maps that every guard shares. All are pinned, so that enforcement outlives the agent. */
+#pragma once
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include "layout.h"
+
+/* Set before loading; nothing else may lie in .rodata. */
+const volatile struct {
+	u64 instance;	/* which set of programs this is: two exist side by side during an upgrade */
+	u64 table_mask; /* the table's size in words, less one: a power of two less one, so that it masks offsets */
+} constants = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CELL_COUNT);
+	__type(key, u32);
+	__type(value, u64);
+} cells SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, u64);  /* cgroup id */
+	__type(value, u32); /* policy */
+} scopes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_POLICIES);
+	__type(key, u32);
+	__type(value, u32); /* POLICY_* */
+} policies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNT_MAX);
+	__type(key, u32);
+	__type(value, u64);
+} counters SEC(".maps");
+
+static __always_inline u64 cell(u32 which)
+{
+	u64 *value = bpf_map_lookup_elem(&cells, &which);
+
+	return value ? *value : 0;
+}
+
+static __always_inline void count(u32 which, u64 amount)
+{
+	u64 *value = bpf_map_lookup_elem(&counters, &which);
+
+	if (value)
+		*value += amount;
+}
+
+/* Whether this set of programs is the one that decides. */
+static __always_inline bool is_active(void)
+{
+	return cell(CELL_ACTIVE_INSTANCE) == constants.instance;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where a program start is judged: one per processor, since nothing here sleeps. */
+#pragma once
+#include "maps.h"
+#include "dfa.h"
+
+/* Longer command lines are left to the agent. */
+#define LINE_BOUND (256 * 1024)
+#define CHUNK 4096
+#define CHUNK_SLACK 16
+
+struct scratch {
+	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
+	u64 address;  /* of the command line, in user memory */
+	u32 length;   /* of the command line, without its last NUL */
+	u32 base;     /* offset of bytes[0] in the command line */
+	u32 at;	      /* next byte to consume, in bytes[] */
+	u32 limit;    /* bytes up to here may be consumed */
+	u32 filled;   /* bytes[] is filled up to here */
+	u32 state;
+	u32 reported; /* offset at which the current state's outputs have been reported, plus one */
+	u32 failed;   /* a read failed */
+	u64 hits;     /* groups of which a banned string was seen */
+	u32 rule[MAX_GROUPS];
+	u32 match_end[MAX_GROUPS];
+	struct exec_event event;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Brings the next part of the command line into bytes[], from the first byte not yet consumed. `lookahead` bytes
+ * are held back unless they are the last. Returns false where nothing is left or the read failed. */
+static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
+{
+	u32 base = scratch->base + scratch->at;
+	u32 left = scratch->length - base;
+	u32 size;
+
+	if (base >= scratch->length)
+		return false;
+	size = left > CHUNK ? CHUNK : left;
+	if (bpf_probe_read_user(scratch->bytes, size, (void *)(scratch->address + base))) {
+		scratch->failed = 1;
+		return false;
+	}
+	*(u64 *)(scratch->bytes + (size & ~7u)) &= (1ull << ((size & 7) * 8)) - 1;
+	*(u64 *)(scratch->bytes + (size & ~7u) + 8) = 0;
+	scratch->base = base;
+	scratch->at = 0;
+	scratch->filled = size;
+	scratch->limit = left > CHUNK ? size - lookahead : size;
+	return true;
+}
+
+static __always_inline void rewind_line(struct scratch *scratch, u64 address, u32 length)
+{
+	scratch->address = address;
+	scratch->length = length;
+	scratch->base = 0;
+	scratch->at = 0;
+	scratch->limit = 0;
+	scratch->filled = 0;
+}

@@ -1,0 +1,126 @@
+//! The pinned cells that every program obeys: switches, lease, root. They work without an agent.
+
+use std::time::Duration;
+
+use hayward_model::Guard;
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::{
+    Pins,
+    error::{Doing, KernelError},
+};
+
+/// One cell; `bpf/layout.h` says what each holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Cell {
+    /// The set of programs that decides.
+    ActiveInstance = 0,
+    /// CLOCK_BOOTTIME ns until which everything is off.
+    OffAll,
+    /// The same for the `command` guard.
+    OffCommand,
+    /// CLOCK_BOOTTIME ns of the agent's last sign of life.
+    Heartbeat,
+    /// Ns after which a silent agent's programs only observe; 0 = never.
+    Lease,
+    /// Id of the cgroup outside which nothing is acted on.
+    RootCgroup,
+    /// Device of Hayward's own binary, in the kernel's encoding.
+    AgentDevice,
+    /// Inode of Hayward's own binary.
+    AgentInode,
+    /// Users from this id on are in scope; 0 = users are not.
+    UidMin,
+    /// Policy of users' processes outside every scoped cgroup.
+    UsersPolicy,
+    /// Not 0: programs started from memory are killed.
+    FilelessKill,
+    /// Not 0: programs that could not be judged are killed.
+    UnscannedKill,
+    /// Version of the layout.
+    Layout,
+}
+
+/// Off for good, until `on`.
+const FOREVER: u64 = u64::MAX;
+
+/// The cells of one agent.
+#[derive(Debug)]
+pub struct Cells {
+    map: MapHandle,
+}
+
+impl Cells {
+    /// Opens the cells that an agent has pinned, whether it still runs or not.
+    pub fn open(pins: &Pins) -> Result<Self, KernelError> {
+        let path = pins.map("cells");
+        if !path.exists() {
+            return Err(KernelError::NothingPinned { path: pins.folder().to_owned() });
+        }
+        let map = MapHandle::from_pinned_path(&path)
+            .doing(|| format!("open the pinned map {}", path.display()))?;
+        Ok(Self { map })
+    }
+
+    /// Reads a cell.
+    pub fn get(&self, cell: Cell) -> Result<u64, KernelError> {
+        let value = self
+            .map
+            .lookup(&(cell as u32).to_ne_bytes(), MapFlags::ANY)
+            .doing(|| format!("read the cell {cell:?}"))?;
+        Ok(value.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes))
+    }
+
+    /// Writes a cell: in force from the next event on.
+    pub fn set(&self, cell: Cell, value: u64) -> Result<(), KernelError> {
+        self.map
+            .update(&(cell as u32).to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
+            .doing(|| format!("write the cell {cell:?}"))
+    }
+
+    /// Switches a guard, or everything, off: for a time, or until [`Cells::on`].
+    pub fn off(&self, guard: Option<Guard>, duration: Option<Duration>) -> Result<(), KernelError> {
+        let until = duration.map_or(FOREVER, |duration| {
+            boot_ns().saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(FOREVER))
+        });
+        self.set(switch(guard), until)
+    }
+
+    /// Switches a guard, or everything, on again. Everything includes guards that were switched off one by one.
+    pub fn on(&self, guard: Option<Guard>) -> Result<(), KernelError> {
+        self.set(switch(guard), 0)?;
+        if guard.is_none() {
+            for guard in Guard::ALL {
+                self.set(switch(Some(guard)), 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Until when (CLOCK_BOOTTIME ns) a guard is off; none when it is on. `u64::MAX` is for good.
+    pub fn off_until(&self, guard: Guard) -> Result<Option<u64>, KernelError> {
+        let until = self.get(switch(None))?.max(self.get(switch(Some(guard)))?);
+        Ok((until > boot_ns()).then_some(until))
+    }
+
+    /// Says that the agent lives.
+    pub fn beat(&self) -> Result<(), KernelError> {
+        self.set(Cell::Heartbeat, boot_ns())
+    }
+}
+
+const fn switch(guard: Option<Guard>) -> Cell {
+    match guard {
+        None => Cell::OffAll,
+        Some(Guard::Command) => Cell::OffCommand,
+    }
+}
+
+/// Nanoseconds since boot, time asleep included: the clock of events and cells.
+pub fn boot_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}

@@ -1,0 +1,90 @@
+//! The kernel's counters, summed over processors. They go on while the agent is down.
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use crate::{
+    Pins,
+    error::{Doing, KernelError},
+};
+
+/// Totals since the maps were first pinned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Program starts in scope that were judged.
+    pub checked: u64,
+    /// Program starts out of scope.
+    pub out_of_scope: u64,
+    /// Program starts in scope while the guard was off.
+    pub off: u64,
+    /// Killed before the first instruction.
+    pub killed: u64,
+    /// The kernel refused to send the signal.
+    pub kill_failed: u64,
+    /// Matched and spared by `observe`.
+    pub observed: u64,
+    /// Matched and spared by an allow pattern.
+    pub spared: u64,
+    /// Too long to be judged in the kernel.
+    pub unscanned_long: u64,
+    /// Unreadable in the kernel.
+    pub unscanned_read: u64,
+    /// Only observed because the lease had run out.
+    pub lease_expired: u64,
+    /// Events generated: sent and lost.
+    pub events: u64,
+    /// Events for which the ring had no room.
+    pub lost_ring_full: u64,
+    /// Cgroups that found no room in the scope map.
+    pub scopes_full: u64,
+    /// Time spent judging, in ns.
+    pub judge_ns: u64,
+    /// Program starts in scope while no table was in place.
+    pub no_table: u64,
+}
+
+impl Counters {
+    /// Reads the counters that an agent has pinned.
+    pub fn read(pins: &Pins) -> Result<Self, KernelError> {
+        let path = pins.map("counters");
+        let map = MapHandle::from_pinned_path(&path)
+            .doing(|| format!("open the pinned map {}", path.display()))?;
+        Self::from_map(&map)
+    }
+
+    pub(crate) fn from_map(map: &impl MapCore) -> Result<Self, KernelError> {
+        let mut totals = Self::default();
+        for (key, total) in totals.in_order().into_iter().enumerate() {
+            let key = u32::try_from(key).unwrap_or(u32::MAX);
+            let values = map
+                .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
+                .doing(|| "read the kernel's counters".to_owned())?
+                .unwrap_or_default();
+            *total = values
+                .into_iter()
+                .filter_map(|bytes| bytes.try_into().ok().map(u64::from_ne_bytes))
+                .sum();
+        }
+        Ok(totals)
+    }
+
+    /// The order of `enum counter` in `bpf/layout.h`.
+    fn in_order(&mut self) -> [&mut u64; 15] {
+        [
+            &mut self.checked,
+            &mut self.out_of_scope,
+            &mut self.off,
+            &mut self.killed,
+            &mut self.kill_failed,
+            &mut self.observed,
+            &mut self.spared,
+            &mut self.unscanned_long,
+            &mut self.unscanned_read,
+            &mut self.lease_expired,
+            &mut self.events,
+            &mut self.lost_ring_full,
+            &mut self.scopes_full,
+            &mut self.judge_ns,
+            &mut self.no_table,
+        ]
+    }
+}

@@ -1,0 +1,90 @@
+//! What can go wrong on the kernel side, with what to do about it.
+
+use std::path::PathBuf;
+
+/// An error of the kernel side.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The BPF file system is not there.
+    #[error(
+        "no BPF file system holds {path}: mount one with `mount -t bpf bpf /sys/fs/bpf`, or set `pins` to a folder below one"
+    )]
+    NoBpfFileSystem {
+        /// The folder for pins.
+        path: PathBuf,
+    },
+    /// Another agent uses the same pins.
+    #[error(
+        "another agent is running with the pins in {path}: stop it first, or give this one its own `pins`, `api.socket` and `journal.path`"
+    )]
+    AlreadyRunning {
+        /// The folder for pins.
+        path: PathBuf,
+    },
+    /// No agent has ever pinned anything there.
+    #[error("nothing is pinned in {path}: no agent has run here, or it was uninstalled")]
+    NothingPinned {
+        /// The folder for pins.
+        path: PathBuf,
+    },
+    /// The kernel describes no types.
+    #[error(
+        "the kernel has no type information (/sys/kernel/btf/vmlinux): a kernel built with CONFIG_DEBUG_INFO_BTF is needed, as distributions ship from 5.10 on"
+    )]
+    NoTypeInformation,
+    /// The process may not use BPF.
+    #[error(
+        "not allowed to {what}: run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN (see packaging/hayward.service)"
+    )]
+    NoPrivileges {
+        /// What was tried.
+        what: String,
+    },
+    /// A table is larger than the largest size class.
+    #[error(
+        "the rules need a table of {bytes} bytes and the largest that this kernel takes is {largest}: use fewer or shorter banned strings"
+    )]
+    TableTooLarge {
+        /// What the rules need.
+        bytes: usize,
+        /// What can be had.
+        largest: usize,
+    },
+    /// Anything libbpf says.
+    #[error("cannot {what}: {source}")]
+    Libbpf {
+        /// What was tried.
+        what: String,
+        /// libbpf's reason.
+        source: libbpf_rs::Error,
+    },
+    /// Anything the file system says.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Gives libbpf's errors the sentence that they lack.
+pub(crate) trait Doing<T> {
+    /// Names what was tried.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, KernelError>;
+}
+
+impl<T> Doing<T> for Result<T, libbpf_rs::Error> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, KernelError> {
+        self.map_err(|source| match source.kind() {
+            libbpf_rs::ErrorKind::PermissionDenied => KernelError::NoPrivileges { what: what() },
+            _ => KernelError::Libbpf { what: what(), source },
+        })
+    }
+}
+
+impl<T> Doing<T> for Result<T, std::io::Error> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, KernelError> {
+        self.map_err(|source| KernelError::Io { what: what(), source })
+    }
+}

@@ -1,0 +1,135 @@
+//! Where programs, links and maps are pinned, and how two agents are kept from sharing the place.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::{Doing, KernelError};
+
+/// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
+pub(crate) const LAYOUT_VERSION: u32 = 1;
+
+/// Magic number of the BPF file system (`BPF_FS_MAGIC` in linux/magic.h).
+const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+
+/// The folder below a BPF file system that holds everything of one agent.
+#[derive(Debug, Clone)]
+pub struct Pins {
+    folder: PathBuf,
+}
+
+/// Held while an agent runs: a second agent with the same pins is refused.
+#[derive(Debug)]
+pub(crate) struct PinsLock {
+    _folder: File,
+}
+
+impl Pins {
+    /// The pins in `folder`, which need not exist yet.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Makes the folders. Fails where no BPF file system is mounted.
+    pub(crate) fn create(&self) -> Result<(), KernelError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        for folder in [self.folder.clone(), self.maps(), self.links()] {
+            builder.create(&folder).doing(|| format!("make the folder {}", folder.display()))?;
+        }
+        let at = self.folder.clone();
+        let system = rustix::fs::statfs(&self.folder)
+            .map_err(io::Error::from)
+            .doing(|| format!("look at {}", at.display()))?;
+        #[expect(clippy::useless_conversion, reason = "the field's width differs by architecture")]
+        if i64::from(system.f_type) != BPF_FS_MAGIC {
+            // Leave no folders behind on a file system that cannot hold pins.
+            let _ = fs::remove_dir_all(&self.folder);
+            return Err(KernelError::NoBpfFileSystem { path: self.folder.clone() });
+        }
+        Ok(())
+    }
+
+    /// Takes the place for one agent, until the lock is dropped or its process ends in whatever way.
+    pub(crate) fn lock(&self) -> Result<PinsLock, KernelError> {
+        let folder = File::open(&self.folder)
+            .doing(|| format!("open the folder {}", self.folder.display()))?;
+        flock(&folder, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| KernelError::AlreadyRunning { path: self.folder.clone() })?;
+        Ok(PinsLock { _folder: folder })
+    }
+
+    /// Whether an agent is running with these pins.
+    pub fn in_use(&self) -> bool {
+        self.folder.exists() && self.lock().is_err()
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn maps(&self) -> PathBuf {
+        self.folder.join(format!("maps-{LAYOUT_VERSION}"))
+    }
+
+    pub(crate) fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    pub(crate) fn links(&self) -> PathBuf {
+        self.folder.join("links")
+    }
+
+    /// Links that are pinned, with the instance number in their names.
+    pub(crate) fn pinned_links(&self) -> Vec<(PathBuf, u64)> {
+        let Ok(entries) = fs::read_dir(self.links()) else { return Vec::new() };
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let instance =
+                    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+                (entry.path(), instance)
+            })
+            .collect()
+    }
+}
+
+/// Removes everything that an agent pinned: the links first, so that enforcement ends before its tables go. Works
+/// without an agent. Returns how many pins were removed.
+pub fn uninstall(pins: &Pins) -> Result<usize, KernelError> {
+    if !pins.folder.exists() {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    let mut folders = vec![pins.links()];
+    let entries = fs::read_dir(&pins.folder)
+        .doing(|| format!("list the folder {}", pins.folder.display()))?;
+    folders.extend(
+        entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| *path != pins.links()),
+    );
+    for folder in folders {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.filter_map(Result::ok) {
+            let path = entry.path();
+            fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+            removed += 1;
+        }
+        fs::remove_dir(&folder).doing(|| format!("remove {}", folder.display()))?;
+    }
+    fs::remove_dir(&pins.folder).doing(|| format!("remove {}", pins.folder.display()))?;
+    Ok(removed)
+}
+
+/// Device and inode of the running binary, in the kernel's own encoding of devices.
+pub(crate) fn own_binary() -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata("/proc/self/exe")?;
+    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    Ok(((u64::from(major) << 20) | u64::from(minor), metadata.ino()))
+}
