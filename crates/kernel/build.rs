@@ -19,7 +19,9 @@ fn main() {
     };
     for object in OBJECTS {
         let status = Command::new(&clang)
-            .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror"])
+            .args([
+                "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror",
+            ])
             .arg(target)
             .arg("-I")
             .arg(&headers)
@@ -41,9 +43,11 @@ fn find_clang() -> String {
     if let Ok(clang) = env::var("CLANG") {
         return clang;
     }
-    ["clang-19", "clang-20", "clang-18", "clang-17", "clang-16", "clang"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok())
-        .unwrap_or("clang-19")
-        .to_owned()
+    [
+        "clang-19", "clang-20", "clang-18", "clang-17", "clang-16", "clang",
+    ]
+    .into_iter()
+    .find(|name| Command::new(name).arg("--version").output().is_ok())
+    .unwrap_or("clang-19")
+    .to_owned()
 }

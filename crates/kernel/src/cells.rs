@@ -57,7 +57,9 @@ impl Cells {
     pub fn open(pins: &Pins) -> Result<Self, KernelError> {
         let path = pins.map("cells");
         if !path.exists() {
-            return Err(KernelError::NothingPinned { path: pins.folder().to_owned() });
+            return Err(KernelError::NothingPinned {
+                path: pins.folder().to_owned(),
+            });
         }
         let map = MapHandle::from_pinned_path(&path)
             .doing(|| format!("open the pinned map {}", path.display()))?;
@@ -70,13 +72,19 @@ impl Cells {
             .map
             .lookup(&(cell as u32).to_ne_bytes(), MapFlags::ANY)
             .doing(|| format!("read the cell {cell:?}"))?;
-        Ok(value.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes))
+        Ok(value
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_ne_bytes))
     }
 
     /// Writes a cell: in force from the next event on.
     pub fn set(&self, cell: Cell, value: u64) -> Result<(), KernelError> {
         self.map
-            .update(&(cell as u32).to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
+            .update(
+                &(cell as u32).to_ne_bytes(),
+                &value.to_ne_bytes(),
+                MapFlags::ANY,
+            )
             .doing(|| format!("write the cell {cell:?}"))
     }
 

@@ -78,13 +78,19 @@ impl<T> Doing<T> for Result<T, libbpf_rs::Error> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, KernelError> {
         self.map_err(|source| match source.kind() {
             libbpf_rs::ErrorKind::PermissionDenied => KernelError::NoPrivileges { what: what() },
-            _ => KernelError::Libbpf { what: what(), source },
+            _ => KernelError::Libbpf {
+                what: what(),
+                source,
+            },
         })
     }
 }
 
 impl<T> Doing<T> for Result<T, std::io::Error> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, KernelError> {
-        self.map_err(|source| KernelError::Io { what: what(), source })
+        self.map_err(|source| KernelError::Io {
+            what: what(),
+            source,
+        })
     }
 }

@@ -53,7 +53,7 @@ pub struct Kernel {
 struct Programs {
     object: Object,
     class: usize,
-    _links: Vec<Link>,
+    links: Vec<Link>,
 }
 
 impl Kernel {
@@ -70,17 +70,36 @@ impl Kernel {
         pins.create()?;
         let lock = pins.lock()?;
         let adopted = !pins.pinned_links().is_empty();
-        let instance = pins.pinned_links().iter().map(|(_, n)| *n).max().unwrap_or(0) + 1;
+        let instance = pins
+            .pinned_links()
+            .iter()
+            .map(|(_, n)| *n)
+            .max()
+            .unwrap_or(0)
+            + 1;
         let scope = Programs::load(&pins, SCOPE, instance, "scope_tables", SCOPE_CLASS)?;
         let class = size_class(command_words.len() * 4)?;
         let command = Programs::load(&pins, COMMAND, instance, "command_tables", class)?;
         let cells = Cells::open(&pins)?;
-        let mut kernel =
-            Self { pins, cells, command, scope, policies: 0, instance, adopted, _lock: lock };
+        let mut kernel = Self {
+            pins,
+            cells,
+            command,
+            scope,
+            policies: 0,
+            instance,
+            adopted,
+            _lock: lock,
+        };
         kernel.write_cells(options)?;
         kernel.replace_policies(policies)?;
         kernel.replace_scope_table(scope_words)?;
-        table::swap(&kernel.command.map("command_tables")?, "command_table", class, command_words)?;
+        table::swap(
+            &kernel.command.map("command_tables")?,
+            "command_table",
+            class,
+            command_words,
+        )?;
         Ok(kernel)
     }
 
@@ -105,13 +124,22 @@ impl Kernel {
     pub fn replace_command_table(&mut self, words: &[u32]) -> Result<(), KernelError> {
         let class = size_class(words.len() * 4)?;
         if class == self.command.class {
-            return table::swap(&self.command.map("command_tables")?, "command_table", class, words);
+            return table::swap(
+                &self.command.map("command_tables")?,
+                "command_table",
+                class,
+                words,
+            );
         }
         let instance = self.instance + 1;
         let mut command = Programs::load(&self.pins, COMMAND, instance, "command_tables", class)?;
-        let mut scope =
-            Programs::load(&self.pins, SCOPE, instance, "scope_tables", SCOPE_CLASS)?;
-        table::swap(&command.map("command_tables")?, "command_table", class, words)?;
+        let mut scope = Programs::load(&self.pins, SCOPE, instance, "scope_tables", SCOPE_CLASS)?;
+        table::swap(
+            &command.map("command_tables")?,
+            "command_table",
+            class,
+            words,
+        )?;
         scope.attach(&self.pins, instance)?;
         command.attach(&self.pins, instance)?;
         self.instance = instance;
@@ -126,9 +154,17 @@ impl Kernel {
     /// Swaps the table that new cgroups are judged with. Existing ones keep their entries until rewritten.
     pub fn replace_scope_table(&mut self, words: &[u32]) -> Result<(), KernelError> {
         if words.len() * 4 > SCOPE_CLASS {
-            return Err(KernelError::TableTooLarge { bytes: words.len() * 4, largest: SCOPE_CLASS });
+            return Err(KernelError::TableTooLarge {
+                bytes: words.len() * 4,
+                largest: SCOPE_CLASS,
+            });
         }
-        table::swap(&self.scope.map("scope_tables")?, "scope_table", SCOPE_CLASS, words)
+        table::swap(
+            &self.scope.map("scope_tables")?,
+            "scope_table",
+            SCOPE_CLASS,
+            words,
+        )
     }
 
     /// Writes all policies, from index 0 ("out of scope") on.
@@ -148,8 +184,7 @@ impl Kernel {
 
     /// Writes what settings say; switches that operators flipped are left alone.
     pub fn write_cells(&self, options: &KernelOptions) -> Result<(), KernelError> {
-        let (device, inode) =
-            own_binary().doing(|| "look at the agent's own binary".to_owned())?;
+        let (device, inode) = own_binary().doing(|| "look at the agent's own binary".to_owned())?;
         let lease = u64::try_from(options.lease.as_nanos()).unwrap_or(u64::MAX);
         for (cell, value) in [
             (Cell::RootCgroup, options.root_cgroup),
@@ -227,9 +262,18 @@ impl Programs {
         tables: &'static str,
         class: usize,
     ) -> Result<Self, KernelError> {
-        let object =
-            Load { bytes, pins: Some(pins), instance, tables: (tables, class) }.load()?;
-        Ok(Self { object, class, _links: Vec::new() })
+        let object = Load {
+            bytes,
+            pins: Some(pins),
+            instance,
+            tables: (tables, class),
+        }
+        .load()?;
+        Ok(Self {
+            object,
+            class,
+            links: Vec::new(),
+        })
     }
 
     /// Attaches every program that hangs on an event by itself, and pins the link.
@@ -239,18 +283,24 @@ impl Programs {
             if !name.starts_with("on_") {
                 continue;
             }
-            let mut link = program.attach().doing(|| format!("attach the program {name}"))?;
+            let mut link = program
+                .attach()
+                .doing(|| format!("attach the program {name}"))?;
             let path = pins.links().join(format!("{name}-{instance}"));
-            link.pin(&path).doing(|| format!("pin the link {}", path.display()))?;
-            self._links.push(link);
+            link.pin(&path)
+                .doing(|| format!("pin the link {}", path.display()))?;
+            self.links.push(link);
         }
         Ok(())
     }
 
     fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>, KernelError> {
-        self.object.maps().find(|map| map.name() == name).ok_or_else(|| KernelError::Io {
-            what: format!("find the map {name}"),
-            source: std::io::ErrorKind::NotFound.into(),
-        })
+        self.object
+            .maps()
+            .find(|map| map.name() == name)
+            .ok_or_else(|| KernelError::Io {
+                what: format!("find the map {name}"),
+                source: std::io::ErrorKind::NotFound.into(),
+            })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io::Write, sync::Once};
 
-use libbpf_rs::{MapCore, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{Object, ObjectBuilder, OpenObject};
 
 use crate::{
     Pins,
@@ -48,8 +48,13 @@ impl Load<'_> {
             if let Some(pins) = self.pins
                 && !name.contains("rodata")
             {
-                let file = if name == tables { format!("{name}-{class}") } else { name.clone() };
-                map.set_pin_path(pins.map(&file)).doing(|| format!("pin the map {name}"))?;
+                let file = if name == tables {
+                    format!("{name}-{class}")
+                } else {
+                    name.clone()
+                };
+                map.set_pin_path(pins.map(&file))
+                    .doing(|| format!("pin the map {name}"))?;
             }
         }
         open.load().doing(|| "load the kernel programs".to_owned())

@@ -32,7 +32,9 @@ pub(crate) struct PinsLock {
 impl Pins {
     /// The pins in `folder`, which need not exist yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     /// Makes the folders. Fails where no BPF file system is mounted.
@@ -40,17 +42,24 @@ impl Pins {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         for folder in [self.folder.clone(), self.maps(), self.links()] {
-            builder.create(&folder).doing(|| format!("make the folder {}", folder.display()))?;
+            builder
+                .create(&folder)
+                .doing(|| format!("make the folder {}", folder.display()))?;
         }
         let at = self.folder.clone();
         let system = rustix::fs::statfs(&self.folder)
             .map_err(io::Error::from)
             .doing(|| format!("look at {}", at.display()))?;
-        #[expect(clippy::useless_conversion, reason = "the field's width differs by architecture")]
+        #[expect(
+            clippy::useless_conversion,
+            reason = "the field's width differs by architecture"
+        )]
         if i64::from(system.f_type) != BPF_FS_MAGIC {
             // Leave no folders behind on a file system that cannot hold pins.
             let _ = fs::remove_dir_all(&self.folder);
-            return Err(KernelError::NoBpfFileSystem { path: self.folder.clone() });
+            return Err(KernelError::NoBpfFileSystem {
+                path: self.folder.clone(),
+            });
         }
         Ok(())
     }
@@ -59,8 +68,11 @@ impl Pins {
     pub(crate) fn lock(&self) -> Result<PinsLock, KernelError> {
         let folder = File::open(&self.folder)
             .doing(|| format!("open the folder {}", self.folder.display()))?;
-        flock(&folder, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| KernelError::AlreadyRunning { path: self.folder.clone() })?;
+        flock(&folder, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            KernelError::AlreadyRunning {
+                path: self.folder.clone(),
+            }
+        })?;
         Ok(PinsLock { _folder: folder })
     }
 
@@ -88,13 +100,18 @@ impl Pins {
 
     /// Links that are pinned, with the instance number in their names.
     pub(crate) fn pinned_links(&self) -> Vec<(PathBuf, u64)> {
-        let Ok(entries) = fs::read_dir(self.links()) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.links()) else {
+            return Vec::new();
+        };
         entries
             .filter_map(Result::ok)
             .map(|entry| {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let instance =
-                    name.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+                let instance = name
+                    .rsplit('-')
+                    .next()
+                    .and_then(|digits| digits.parse().ok())
+                    .unwrap_or(0);
                 (entry.path(), instance)
             })
             .collect()
@@ -112,10 +129,15 @@ pub fn uninstall(pins: &Pins) -> Result<usize, KernelError> {
     let entries = fs::read_dir(&pins.folder)
         .doing(|| format!("list the folder {}", pins.folder.display()))?;
     folders.extend(
-        entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| *path != pins.links()),
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| *path != pins.links()),
     );
     for folder in folders {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
         for entry in entries.filter_map(Result::ok) {
             let path = entry.path();
             fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
@@ -130,6 +152,9 @@ pub fn uninstall(pins: &Pins) -> Result<usize, KernelError> {
 /// Device and inode of the running binary, in the kernel's own encoding of devices.
 pub(crate) fn own_binary() -> io::Result<(u64, u64)> {
     let metadata = fs::metadata("/proc/self/exe")?;
-    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let (major, minor) = (
+        rustix::fs::major(metadata.dev()),
+        rustix::fs::minor(metadata.dev()),
+    );
     Ok(((u64::from(major) << 20) | u64::from(minor), metadata.ino()))
 }

@@ -16,7 +16,10 @@ pub fn size_class(bytes: usize) -> Result<usize, KernelError> {
     SIZE_CLASSES
         .into_iter()
         .find(|class| *class >= bytes)
-        .ok_or(KernelError::TableTooLarge { bytes, largest: MAX_TABLE_BYTES })
+        .ok_or(KernelError::TableTooLarge {
+            bytes,
+            largest: MAX_TABLE_BYTES,
+        })
 }
 
 /// An empty inner map of one value.
@@ -46,5 +49,7 @@ pub(crate) fn swap(
         .update(&key, &value, MapFlags::ANY)
         .doing(|| format!("fill the map for {name} ({class} bytes)"))?;
     let descriptor = inner.as_fd().as_raw_fd().to_ne_bytes();
-    outer.update(&key, &descriptor, MapFlags::ANY).doing(|| format!("put {name} in force"))
+    outer
+        .update(&key, &descriptor, MapFlags::ANY)
+        .doing(|| format!("put {name} in force"))
 }

@@ -1,0 +1,130 @@
+//! What this kernel can do, found out by trying, since version numbers and feature lists are wrong too often.
+
+use std::{fs, path::Path};
+
+use crate::{
+    object::{COMMAND, Load, SCOPE},
+    table::{self, size_class},
+};
+
+/// Something that a guard needs or makes use of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// Short name.
+    pub name: &'static str,
+    /// Whether it was found to work.
+    pub present: bool,
+    /// What was seen, or what to do.
+    pub detail: String,
+}
+
+/// Tries everything. Loads programs, attaches none.
+pub fn probe() -> Vec<Feature> {
+    vec![
+        type_information(),
+        bpf_file_system(),
+        cgroup2(),
+        loads("command", COMMAND, "command_tables"),
+        loads("scope", SCOPE, "scope_tables"),
+        large_tables(),
+        lsm(),
+    ]
+}
+
+fn type_information() -> Feature {
+    let path = Path::new("/sys/kernel/btf/vmlinux");
+    let present = path.exists();
+    let detail = if present {
+        path.display().to_string()
+    } else {
+        "needs a kernel with CONFIG_DEBUG_INFO_BTF".to_owned()
+    };
+    Feature {
+        name: "btf",
+        present,
+        detail,
+    }
+}
+
+fn bpf_file_system() -> Feature {
+    mounted("bpffs", "bpf", "mount -t bpf bpf /sys/fs/bpf")
+}
+
+fn cgroup2() -> Feature {
+    mounted("cgroup2", "cgroup2", "mount -t cgroup2 none /sys/fs/cgroup")
+}
+
+/// Looks for a mount of a file system type.
+fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let at = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let at = fields.next()?;
+        (fields.next()? == kind).then(|| at.to_owned())
+    });
+    match at {
+        Some(at) => Feature {
+            name,
+            present: true,
+            detail: format!("mounted at {at}"),
+        },
+        None => Feature {
+            name,
+            present: false,
+            detail: format!("not mounted: {remedy}"),
+        },
+    }
+}
+
+fn loads(name: &'static str, bytes: &'static [u8], tables: &'static str) -> Feature {
+    let class = size_class(0).unwrap_or_default();
+    match (Load {
+        bytes,
+        pins: None,
+        instance: 0,
+        tables: (tables, class),
+    }
+    .load())
+    {
+        Ok(_) => Feature {
+            name,
+            present: true,
+            detail: "its programs load".to_owned(),
+        },
+        Err(error) => Feature {
+            name,
+            present: false,
+            detail: error.to_string(),
+        },
+    }
+}
+
+fn large_tables() -> Feature {
+    let sizes = [4 << 20, 16 << 20, 64 << 20];
+    let largest = sizes
+        .into_iter()
+        .rfind(|size| table::inner_map("probe", *size).is_ok());
+    Feature {
+        name: "tables",
+        present: largest.is_some(),
+        detail: format!(
+            "rule tables of up to {} MiB",
+            largest.unwrap_or(256 << 10) >> 20
+        ),
+    }
+}
+
+fn lsm() -> Feature {
+    let list = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    let present = list.trim().split(',').any(|module| module == "bpf");
+    let detail = if present {
+        format!("active modules: {}", list.trim())
+    } else {
+        "not in the list of active modules (optional; boot with lsm=...,bpf)".to_owned()
+    };
+    Feature {
+        name: "lsm",
+        present,
+        detail,
+    }
+}

@@ -1,0 +1,128 @@
+//! Bytes of the kernel's event ring become events. Anything may come in; nothing panics.
+
+use hayward_model::{Event, ExecEvent, KernelVerdict, UnscannedCause};
+
+/// `struct exec_event` of `bpf/layout.h`, up to the command line.
+const FIXED_BYTES: usize = WINDOW_OFFSET + WINDOW_BYTES;
+const PATH_OFFSET: usize = 96;
+const PATH_BYTES: usize = 512;
+const WINDOW_OFFSET: usize = PATH_OFFSET + 2 * PATH_BYTES;
+const WINDOW_BYTES: usize = 128;
+const EVENT_EXEC: u32 = 1;
+const NO_RULE: u32 = u32::MAX;
+const FLAG_FILELESS: u32 = 1;
+
+/// Why bytes are no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Fewer bytes than an event has.
+    #[error("an event of {0} bytes is too short")]
+    TooShort(usize),
+    /// A type that this version does not know.
+    #[error("unknown event type {0}")]
+    UnknownType(u32),
+    /// A verdict that this version does not know.
+    #[error("unknown verdict {0}")]
+    UnknownVerdict(u32),
+    /// A length that its field cannot hold.
+    #[error("the field {0} claims more bytes than it has")]
+    BadLength(&'static str),
+}
+
+/// Decodes one event.
+pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
+    let kind = u32_at(bytes, 0)?;
+    if kind != EVENT_EXEC {
+        return Err(WireError::UnknownType(kind));
+    }
+    if bytes.len() < FIXED_BYTES {
+        return Err(WireError::TooShort(bytes.len()));
+    }
+    let verdict = u32_at(bytes, 4)?;
+    let flags = u32_at(bytes, 52)?;
+    let path_bytes = length(bytes, 64, PATH_BYTES, "path")?;
+    let window_bytes = length(bytes, 68, WINDOW_BYTES, "window")?;
+    let line_start = FIXED_BYTES;
+    let kept = length(bytes, 72, bytes.len().saturating_sub(line_start), "line")?;
+    let rule = u32_at(bytes, 48)?;
+    let path_end = PATH_OFFSET + PATH_BYTES;
+    Ok(Event::Exec(ExecEvent {
+        boot_ns: u64_at(bytes, 8)?,
+        start_boot_ns: u64_at(bytes, 16)?,
+        cgroup_id: u64_at(bytes, 24)?,
+        generation: u32_at(bytes, 32)?,
+        pid: u32_at(bytes, 36)?,
+        parent_pid: u32_at(bytes, 40)?,
+        uid: u32_at(bytes, 44)?,
+        verdict: kernel_verdict(verdict).ok_or(WireError::UnknownVerdict(verdict))?,
+        rule: (rule != NO_RULE).then_some(rule),
+        comm: text(field(bytes, 80, 16)?),
+        executable: field(bytes, path_end - path_bytes, path_bytes)?.to_vec(),
+        command_line: joined(field(bytes, line_start, kept)?),
+        command_line_bytes: u32_at(bytes, 56)?,
+        match_end: u32_at(bytes, 60)?,
+        match_window: joined(field(bytes, WINDOW_OFFSET, window_bytes)?),
+        fileless: flags & FLAG_FILELESS != 0,
+    }))
+}
+
+/// `enum exec_verdict` of `bpf/layout.h`; none is a clean command line.
+pub(crate) fn kernel_verdict(verdict: u32) -> Option<KernelVerdict> {
+    match verdict {
+        1 => Some(KernelVerdict::Killed),
+        2 => Some(KernelVerdict::Observed),
+        3 => Some(KernelVerdict::Spared),
+        4 => Some(KernelVerdict::Unscanned(UnscannedCause::TooLong)),
+        5 => Some(KernelVerdict::Unscanned(UnscannedCause::ReadFailed)),
+        _ => None,
+    }
+}
+
+/// Arguments end in NUL; a reader sees them joined by spaces, with nothing after the last.
+fn joined(line: &[u8]) -> Vec<u8> {
+    let line = line.strip_suffix(&[0]).unwrap_or(line);
+    line.iter()
+        .map(|byte| if *byte == 0 { b' ' } else { *byte })
+        .collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+fn length(bytes: &[u8], at: usize, most: usize, name: &'static str) -> Result<usize, WireError> {
+    let length = u32_at(bytes, at)? as usize;
+    if length > most {
+        Err(WireError::BadLength(name))
+    } else {
+        Ok(length)
+    }
+}
+
+fn field(bytes: &[u8], at: usize, length: usize) -> Result<&[u8], WireError> {
+    bytes
+        .get(at..at + length)
+        .ok_or(WireError::TooShort(bytes.len()))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, WireError> {
+    let field = field(bytes, at, 4)?;
+    Ok(u32::from_ne_bytes(
+        field
+            .try_into()
+            .map_err(|_| WireError::TooShort(bytes.len()))?,
+    ))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Result<u64, WireError> {
+    let field = field(bytes, at, 8)?;
+    Ok(u64::from_ne_bytes(
+        field
+            .try_into()
+            .map_err(|_| WireError::TooShort(bytes.len()))?,
+    ))
+}
