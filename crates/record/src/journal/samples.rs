@@ -1,0 +1,53 @@
+//! Records for the tests of this crate.
+
+use hayward_model::{Action, Guard, Mode, Process, Record, Response, Workload, WorkloadKind};
+use jiff::Timestamp;
+
+/// A record of a killed process, `second` seconds after 1970.
+pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
+    let time = Timestamp::from_second(second).unwrap();
+    Record {
+        id: crate::id::next(time),
+        time,
+        action: Action::Killed,
+        guard: Some(Guard::Command),
+        rule: Some(rule.to_owned()),
+        reason: Some("Monero miner".to_owned()),
+        matched: Some("xmrig".to_owned()),
+        generation: Some(3),
+        mode: Some(Mode::Enforce),
+        response: Some(Response::Kill),
+        process: Some(Process {
+            pid: 123,
+            parent_pid: 1,
+            start_boot_ns: 5,
+            uid: 1000,
+            comm: "xmrig".to_owned(),
+            executable: "/tmp/xmrig".to_owned(),
+            command_line: "/tmp/xmrig -o pool".to_owned(),
+            command_line_bytes: 18,
+        }),
+        workload: Some(Workload {
+            cgroup_id: 42,
+            cgroup: format!("/kubepods.slice/{workload}"),
+            kind: WorkloadKind::Container,
+            name: workload.to_owned(),
+            pod_uid: None,
+            container_id: Some("0123456789abcdef0123".to_owned()),
+            namespace: Some("binder".to_owned()),
+            image: Some("quay.io/user-image:1".to_owned()),
+        }),
+        evidence: None,
+        actor: None,
+        detail: None,
+    }
+}
+
+/// The same for a process of another user.
+pub(crate) fn killed_of(second: i64, uid: u32, workload: &str) -> Record {
+    let mut record = killed(second, "xmrig", workload);
+    if let Some(process) = &mut record.process {
+        process.uid = uid;
+    }
+    record
+}
