@@ -1,0 +1,101 @@
+//! Groups: rules that share everything but their strings, so that the kernel decides with one bit for each.
+
+use hayward_model::{Mode, Response};
+use jiff::Timestamp;
+
+use super::{TableProblem, dfa, layout::MAX_GROUPS};
+use crate::Rule;
+
+/// What the rules of a group have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) enforce: bool,
+    pub(crate) allow: Vec<String>,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) needs_banned: bool,
+    pub(crate) needs_executable: bool,
+    /// Rules that need both must be told apart: the two hits have to come from the same one.
+    alone: Option<usize>,
+}
+
+/// Sorts rules into groups, those that enforce first. Returns the groups and the group of each rule.
+pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group>, Vec<usize>), Vec<TableProblem>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        let group = of(index, rule);
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    groups.sort_by_key(|group| !group.enforce);
+    if groups.len() > MAX_GROUPS {
+        return Err(too_many(rules, &groups));
+    }
+    let of_rule = rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| {
+            let group = of(index, rule);
+            groups
+                .iter()
+                .position(|other| *other == group)
+                .unwrap_or_default()
+        })
+        .collect();
+    Ok((groups, of_rule))
+}
+
+fn of(index: usize, rule: &Rule) -> Group {
+    let (needs_banned, needs_executable) = (!rule.banned.is_empty(), !rule.executable.is_empty());
+    Group {
+        enforce: rule.mode == Mode::Enforce && rule.response != Some(Response::Observe),
+        allow: rule.allow.clone(),
+        expires: rule.expires,
+        needs_banned,
+        needs_executable,
+        alone: (needs_banned && needs_executable).then_some(index),
+    }
+}
+
+fn too_many(rules: &[Rule], groups: &[Group]) -> Vec<TableProblem> {
+    let last = rules
+        .iter()
+        .enumerate()
+        .find(|(index, rule)| of(*index, rule) == groups[MAX_GROUPS])
+        .map(|(_, rule)| rule.origin.clone());
+    vec![TableProblem {
+        origin: last,
+        message: format!(
+            "the rules fall into {} groups and the kernel's table holds {MAX_GROUPS}: a group is a distinct combination of mode, response, allow patterns and expiry, and each rule with both `banned` and `executable` is one",
+            groups.len()
+        ),
+        help: "move allow patterns from single rules to their file, or join rules that differ in nothing else".to_owned(),
+    }]
+}
+
+/// Checks every allow pattern by itself, so that an error names the one that is wrong.
+pub(crate) fn check_allow(rules: &[Rule]) -> Vec<TableProblem> {
+    let mut checked: Vec<&str> = Vec::new();
+    let mut problems = Vec::new();
+    for rule in rules {
+        for pattern in &rule.allow {
+            if checked.contains(&pattern.as_str()) {
+                continue;
+            }
+            checked.push(pattern);
+            if let Err(reason) = dfa::check(pattern, dfa::Text::CommandLine) {
+                let shown = if rule.secret {
+                    "of a secret file"
+                } else {
+                    pattern
+                };
+                problems.push(TableProblem {
+                    origin: Some(rule.origin.clone()),
+                    message: format!("the allow pattern {shown} cannot be judged in the kernel: {reason}"),
+                    help: "an allow pattern is a regular expression over bytes without look-around, back-references or Unicode classes".to_owned(),
+                });
+            }
+        }
+    }
+    problems
+}

@@ -1,0 +1,64 @@
+//! Offsets and flags of the table's words, as the kernel programs read them (`crates/kernel/bpf/layout.h`; a test of
+//! that crate compares the two).
+
+/// First word of every table.
+pub const TABLE_MAGIC: u32 = 0x3144_4357;
+/// Groups that a table can hold.
+pub const MAX_GROUPS: usize = 64;
+
+/// Words of the header, in order.
+#[derive(Debug, Clone, Copy)]
+#[repr(usize)]
+#[expect(missing_docs, reason = "layout.h explains each word")]
+pub enum Header {
+    Magic,
+    Generation,
+    Classes,
+    Cells,
+    Filter,
+    FilterShift,
+    Groups,
+    Executables,
+    BannedLo,
+    BannedHi,
+    ExecutableLo,
+    ExecutableHi,
+    LiveLo,
+    LiveHi,
+    Words,
+}
+
+pub(crate) const CLASS_SYMBOL: u32 = 0xffff;
+pub(crate) const CLASS_BOUNDARY: u32 = 1 << 16;
+pub(crate) const CLASS_SHORT_START: u32 = 1 << 17;
+pub(crate) const SYMBOL_OUTPUT: u32 = 0;
+pub(crate) const SYMBOL_FAIL: u32 = 1;
+pub(crate) const STATE_WORD: u32 = 0;
+pub(crate) const STATE_BOUNDARY: u32 = 1;
+pub(crate) const BASE_OUTPUT: u32 = 1 << 31;
+pub(crate) const BASE_FAIL: u32 = 1 << 30;
+pub(crate) const BASE_OFFSET: u32 = BASE_FAIL - 1;
+pub(crate) const OUTPUT_GROUP_SHIFT: u32 = 24;
+pub(crate) const OUTPUT_RULE: u32 = 0xff_ffff;
+pub(crate) const GROUP_WORDS: usize = 4;
+pub(crate) const GROUP_ENFORCE: u32 = 1;
+pub(crate) const DFA_CLASSES: usize = 0;
+pub(crate) const DFA_TRANSITIONS: usize = 1;
+pub(crate) const DFA_ACCEPT: usize = 2;
+pub(crate) const DFA_STRIDE_SHIFT: usize = 3;
+pub(crate) const DFA_START: usize = 4;
+pub(crate) const DFA_WORDS: usize = 5;
+/// Where a table that holds nothing but a DFA has it.
+pub(crate) const DFA_AT_START: usize = 1;
+pub(crate) const FILTER_FACTOR: u32 = 2_654_435_761;
+pub(crate) const FILTER_FOLD: u32 = 0x2020_2020;
+
+/// Whether a banned string may start after, and end before, this byte: it is no word character.
+pub(crate) const fn is_boundary(byte: u8) -> bool {
+    !(byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Where the filter keeps the bit of these four bytes.
+pub(crate) fn filter_bit(first: [u8; 4], shift: u32) -> usize {
+    ((u32::from_le_bytes(first) | FILTER_FOLD).wrapping_mul(FILTER_FACTOR) >> shift) as usize
+}
