@@ -1,0 +1,122 @@
+//! The kernel programs against the library, over the same tables.
+
+#[cfg(test)]
+mod tests {
+    use hayward_kernel::KernelJudge;
+    use hayward_model::{KernelVerdict, Mode};
+    use hayward_rules::{
+        Origin, Rule,
+        table::{CommandTable, Judgement},
+    };
+
+    /// A small generator of numbers, so that a failure can be repeated from its seed.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        fn below(&mut self, bound: usize) -> usize {
+            usize::try_from(self.next() % bound as u64).expect("below a usize")
+        }
+
+        fn text(&mut self, alphabet: &[u8], most: usize) -> Vec<u8> {
+            let length = self.below(most + 1);
+            (0..length).map(|_| alphabet[self.below(alphabet.len())]).collect()
+        }
+    }
+
+    fn rule(index: usize, banned: Vec<Vec<u8>>, mode: Mode, allow: Vec<String>) -> Rule {
+        Rule {
+            id: format!("r{index}"),
+            banned,
+            executable: Vec::new(),
+            allow,
+            mode,
+            response: None,
+            reason: None,
+            source: None,
+            expires: None,
+            secret: false,
+            origin: Origin { file: "test".to_owned(), line: index },
+        }
+    }
+
+    fn expected(judgement: Judgement) -> Option<(KernelVerdict, u32)> {
+        match judgement {
+            Judgement::Clean => None,
+            Judgement::Spared { rule, .. } => Some((KernelVerdict::Spared, rule)),
+            Judgement::Observed { rule, .. } => Some((KernelVerdict::Observed, rule)),
+            Judgement::Banned { rule, .. } => Some((KernelVerdict::Killed, rule)),
+        }
+    }
+
+    fn sentinel(text: &[u8]) -> CommandTable {
+        let rules = vec![rule(0, vec![text.to_vec()], Mode::Enforce, Vec::new())];
+        CommandTable::compile(rules, 1, |_| 0).expect("good rules")
+    }
+
+    #[test]
+    fn kernel_and_library_agree_on_100_000_random_command_lines() {
+        let mut random = Random(0x5eed_cafe_f00d_0001);
+        let alphabet = b"abcAB_ -/\0\xc3\xa9";
+        let mut judged = 0u32;
+        for _ in 0..50 {
+            let rules: Vec<Rule> = (0..1 + random.below(12))
+                .map(|index| {
+                    let strings = (0..1 + random.below(6))
+                        .map(|_| random.text(b"abcAB_ -/\xc3\xa9", 7))
+                        .filter(|text| !text.is_empty())
+                        .chain([b"sentinel".to_vec()])
+                        .collect();
+                    let mode = if random.below(3) == 0 { Mode::Observe } else { Mode::Enforce };
+                    let allow =
+                        if random.below(2) == 0 { vec![".*c-?a".to_owned()] } else { Vec::new() };
+                    rule(index, strings, mode, allow)
+                })
+                .collect();
+            let table = CommandTable::compile(rules, 7, |_| 0).expect("good rules");
+            let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
+            for round in 0..2000 {
+                let most = if round % 100 == 0 { 9000 } else { 60 };
+                let mut line = random.text(alphabet, most);
+                line.push(0);
+                let by_kernel = kernel.judge(&line).expect("the program runs");
+                let by_library = expected(table.judge(&line, None, 0));
+                assert_eq!(by_kernel, by_library, "{}", String::from_utf8_lossy(&line));
+                judged += 1;
+            }
+        }
+        assert_eq!(judged, 100_000);
+    }
+
+    #[test]
+    fn a_banned_string_is_found_at_every_offset_and_across_every_border() {
+        let table = sentinel(b"hayward-sentinel");
+        let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
+        let borders = [0usize, 255, 4095, 4096, 8191, 131_000, 200_000];
+        for offset in borders.into_iter().flat_map(|at| at.saturating_sub(20)..=at + 1) {
+            let mut line = vec![b'x'; offset.saturating_sub(1)];
+            if offset > 0 {
+                line.push(0);
+            }
+            line.extend_from_slice(b"hayward-sentinel\0");
+            let verdict = kernel.judge(&line).expect("the program runs");
+            assert_eq!(verdict, Some((KernelVerdict::Killed, 0)), "at {offset}");
+            line[offset + 3] = b'!';
+            assert_eq!(kernel.judge(&line).expect("the program runs"), None, "at {offset}");
+        }
+    }
+
+    #[test]
+    fn a_line_past_the_bound_or_unreadable_is_not_called_clean() {
+        let mut kernel = KernelJudge::new(sentinel(b"sentinel").words()).expect("programs load");
+        let verdict = kernel.judge(&vec![b'x'; 256 * 1024 + 1]).expect("the program runs");
+        assert!(matches!(verdict, Some((KernelVerdict::Unscanned(_), _))), "{verdict:?}");
+        assert_eq!(kernel.judge(&vec![b'x'; 256 * 1024]).expect("the program runs"), None);
+    }
+}
