@@ -47,8 +47,10 @@ impl KernelJudge {
         let mut arguments = [0u8; 16];
         arguments[..8].copy_from_slice(&(line.as_ptr() as u64).to_ne_bytes());
         arguments[8..].copy_from_slice(&(line.len() as u64).to_ne_bytes());
-        let mut input = ProgramInput::default();
-        input.context_in = Some(&mut arguments);
+        let input = ProgramInput {
+            context_in: Some(&mut arguments),
+            ..Default::default()
+        };
         let program = self
             .object
             .progs_mut()

@@ -9,10 +9,16 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::error::{Doing, KernelError};
+use crate::{
+    Cell, Cells,
+    error::{Doing, KernelError},
+};
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
 pub(crate) const LAYOUT_VERSION: u32 = 1;
+
+/// An instance number that no programs have.
+const NO_INSTANCE: u64 = u64::MAX;
 
 /// Magic number of the BPF file system (`BPF_FS_MAGIC` in linux/magic.h).
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
@@ -118,11 +124,14 @@ impl Pins {
     }
 }
 
-/// Removes everything that an agent pinned: the links first, so that enforcement ends before its tables go. Works
-/// without an agent. Returns how many pins were removed.
+/// Removes everything that an agent pinned, without an agent. The programs are told that none of them decides before
+/// their links go, since the kernel releases a link some time after its pin. Returns how many pins were removed.
 pub fn uninstall(pins: &Pins) -> Result<usize, KernelError> {
     if !pins.folder.exists() {
         return Ok(0);
+    }
+    if let Ok(cells) = Cells::open(pins) {
+        cells.set(Cell::ActiveInstance, NO_INSTANCE)?;
     }
     let mut removed = 0;
     let mut folders = vec![pins.links()];

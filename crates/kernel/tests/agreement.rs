@@ -26,7 +26,9 @@ mod tests {
 
         fn text(&mut self, alphabet: &[u8], most: usize) -> Vec<u8> {
             let length = self.below(most + 1);
-            (0..length).map(|_| alphabet[self.below(alphabet.len())]).collect()
+            (0..length)
+                .map(|_| alphabet[self.below(alphabet.len())])
+                .collect()
         }
     }
 
@@ -42,7 +44,10 @@ mod tests {
             source: None,
             expires: None,
             secret: false,
-            origin: Origin { file: "test".to_owned(), line: index },
+            origin: Origin {
+                file: "test".to_owned(),
+                line: index,
+            },
         }
     }
 
@@ -73,9 +78,16 @@ mod tests {
                         .filter(|text| !text.is_empty())
                         .chain([b"sentinel".to_vec()])
                         .collect();
-                    let mode = if random.below(3) == 0 { Mode::Observe } else { Mode::Enforce };
-                    let allow =
-                        if random.below(2) == 0 { vec![".*c-?a".to_owned()] } else { Vec::new() };
+                    let mode = if random.below(3) == 0 {
+                        Mode::Observe
+                    } else {
+                        Mode::Enforce
+                    };
+                    let allow = if random.below(2) == 0 {
+                        vec![".*c-?a".to_owned()]
+                    } else {
+                        Vec::new()
+                    };
                     rule(index, strings, mode, allow)
                 })
                 .collect();
@@ -99,7 +111,10 @@ mod tests {
         let table = sentinel(b"hayward-sentinel");
         let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
         let borders = [0usize, 255, 4095, 4096, 8191, 131_000, 200_000];
-        for offset in borders.into_iter().flat_map(|at| at.saturating_sub(20)..=at + 1) {
+        for offset in borders
+            .into_iter()
+            .flat_map(|at| at.saturating_sub(20)..=at + 1)
+        {
             let mut line = vec![b'x'; offset.saturating_sub(1)];
             if offset > 0 {
                 line.push(0);
@@ -108,15 +123,29 @@ mod tests {
             let verdict = kernel.judge(&line).expect("the program runs");
             assert_eq!(verdict, Some((KernelVerdict::Killed, 0)), "at {offset}");
             line[offset + 3] = b'!';
-            assert_eq!(kernel.judge(&line).expect("the program runs"), None, "at {offset}");
+            assert_eq!(
+                kernel.judge(&line).expect("the program runs"),
+                None,
+                "at {offset}"
+            );
         }
     }
 
     #[test]
     fn a_line_past_the_bound_or_unreadable_is_not_called_clean() {
         let mut kernel = KernelJudge::new(sentinel(b"sentinel").words()).expect("programs load");
-        let verdict = kernel.judge(&vec![b'x'; 256 * 1024 + 1]).expect("the program runs");
-        assert!(matches!(verdict, Some((KernelVerdict::Unscanned(_), _))), "{verdict:?}");
-        assert_eq!(kernel.judge(&vec![b'x'; 256 * 1024]).expect("the program runs"), None);
+        let verdict = kernel
+            .judge(&vec![b'x'; 256 * 1024 + 1])
+            .expect("the program runs");
+        assert!(
+            matches!(verdict, Some((KernelVerdict::Unscanned(_), _))),
+            "{verdict:?}"
+        );
+        assert_eq!(
+            kernel
+                .judge(&vec![b'x'; 256 * 1024])
+                .expect("the program runs"),
+            None
+        );
     }
 }

@@ -6,7 +6,7 @@ use super::{
     layout::{BASE_FAIL, BASE_OUTPUT, CLASS_SYMBOL, STATE_BOUNDARY, SYMBOL_FAIL, SYMBOL_OUTPUT},
 };
 
-const BLOCK: usize = 256;
+const BLOCK: u32 = 256;
 /// Cells tried for a node before a new block is opened. A larger number packs tighter and builds slower.
 const TRIES: usize = 64;
 const FREE: u32 = u32::MAX;
@@ -133,10 +133,10 @@ impl DoubleArray {
     /// Adds a block to the front of the free list and returns its first cell.
     fn open_block(&mut self) -> u32 {
         let first = u32::try_from(self.cells.len() / 2).unwrap_or(u32::MAX);
-        for i in 0..BLOCK as u32 {
+        for i in 0..BLOCK {
             let cell = first + i;
             self.cells.extend([0, FREE]);
-            let last = i == BLOCK as u32 - 1;
+            let last = i == BLOCK - 1;
             self.next_free
                 .push(if last { self.first_free } else { cell + 1 });
             self.previous_free

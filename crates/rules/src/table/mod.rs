@@ -186,7 +186,14 @@ fn append_executables(
                 }
                 Err(reason) => problems.push(TableProblem {
                     origin: Some(rule.origin.clone()),
-                    message: format!("the executable {} is no glob: {reason}", if rule.secret { "of a secret file" } else { glob }),
+                    message: format!(
+                        "the executable {} is no glob: {reason}",
+                        if rule.secret {
+                            "of a secret file"
+                        } else {
+                            glob
+                        }
+                    ),
                     help: "write a base name such as minerd, or a path glob such as /tmp/**"
                         .to_owned(),
                 }),

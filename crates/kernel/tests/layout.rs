@@ -1,0 +1,77 @@
+//! The words that Rust writes are the words that the kernel programs read: `bpf/layout.h` is the source of both.
+
+#[cfg(test)]
+mod tests {
+    use hayward_kernel::Cell;
+    use hayward_rules::table::layout::{Header, MAX_GROUPS, TABLE_MAGIC};
+
+    const LAYOUT: &str = include_str!("../bpf/layout.h");
+
+    /// The names of an enum, in order.
+    fn enumerators(name: &str) -> Vec<String> {
+        let start = LAYOUT.find(&format!("enum {name} {{")).expect(name);
+        let body = &LAYOUT[start..];
+        let body = &body[body.find('{').expect("{") + 1..body.find("};").expect("}")];
+        body.lines()
+            .map(|line| line.split("/*").next().unwrap_or_default())
+            .flat_map(|line| line.split(','))
+            .map(|word| word.trim().to_owned())
+            .filter(|word| {
+                !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+            })
+            .collect()
+    }
+
+    fn define(name: &str) -> &str {
+        let line = LAYOUT
+            .lines()
+            .find(|line| line.starts_with(&format!("#define {name} ")))
+            .expect(name);
+        line.split_whitespace().nth(2).expect("a value")
+    }
+
+    #[test]
+    fn the_table_header_is_the_same() {
+        let names = enumerators("table_header");
+        for (header, name) in [
+            (Header::Magic, "TABLE_MAGIC_WORD"),
+            (Header::Generation, "TABLE_GENERATION"),
+            (Header::Classes, "TABLE_CLASSES"),
+            (Header::Cells, "TABLE_CELLS"),
+            (Header::Filter, "TABLE_FILTER"),
+            (Header::FilterShift, "TABLE_FILTER_SHIFT"),
+            (Header::Groups, "TABLE_GROUPS"),
+            (Header::Executables, "TABLE_EXECUTABLES"),
+            (Header::BannedLo, "TABLE_BANNED_LO"),
+            (Header::ExecutableLo, "TABLE_EXECUTABLE_LO"),
+            (Header::LiveLo, "TABLE_LIVE_LO"),
+            (Header::Words, "TABLE_HEADER_WORDS"),
+        ] {
+            assert_eq!(names[header as usize], name);
+        }
+        assert_eq!(define("MAX_GROUPS"), MAX_GROUPS.to_string());
+        assert_eq!(define("TABLE_MAGIC"), format!("{TABLE_MAGIC:#x}"));
+    }
+
+    #[test]
+    fn the_cells_are_the_same() {
+        let names = enumerators("cell");
+        for (cell, name) in [
+            (Cell::ActiveInstance, "CELL_ACTIVE_INSTANCE"),
+            (Cell::OffAll, "CELL_OFF_ALL"),
+            (Cell::OffCommand, "CELL_OFF_COMMAND"),
+            (Cell::Heartbeat, "CELL_HEARTBEAT"),
+            (Cell::Lease, "CELL_LEASE"),
+            (Cell::RootCgroup, "CELL_ROOT_CGROUP"),
+            (Cell::AgentDevice, "CELL_AGENT_DEVICE"),
+            (Cell::AgentInode, "CELL_AGENT_INODE"),
+            (Cell::UidMin, "CELL_UID_MIN"),
+            (Cell::UsersPolicy, "CELL_USERS_POLICY"),
+            (Cell::FilelessKill, "CELL_FILELESS_KILL"),
+            (Cell::UnscannedKill, "CELL_UNSCANNED_KILL"),
+            (Cell::Layout, "CELL_LAYOUT"),
+        ] {
+            assert_eq!(names[cell as usize], name);
+        }
+    }
+}
