@@ -14,6 +14,6 @@ pub mod report;
 
 pub use journal::{Journal, JournalError, JournalOptions, Query, Reader};
 pub use mask::{CommandLines, mask};
-//pub use metrics::Metrics;
-//pub use recorder::Recorder;
-//pub use report::{Report, summarise};
+pub use metrics::Metrics;
+pub use recorder::Recorder;
+pub use report::{Report, summarise};

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(full(&[]), line);
         // Within a character, overlapping, and past the end.
         assert_eq!(
-            full(&[5..8, 7..13, 24..900, 900..901]),
+            full(&[5..8, 7..13, 25..900, 900..901]),
             "run ••• --password •••"
         );
         assert_eq!(

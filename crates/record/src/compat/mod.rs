@@ -1,1 +1,3 @@
-//! x
+//! What other agents' dashboards and alerts expect, for operators who move from them.
+
+pub mod cryptnono;

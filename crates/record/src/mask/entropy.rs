@@ -58,17 +58,15 @@ fn distinct(run: &[u8]) -> usize {
     seen.iter().filter(|&&seen| seen).count()
 }
 
-/// How often a character is of another kind (upper case, lower case, digit, sign) than the one before it.
+/// How often a letter or digit is of another kind (upper case, lower case, digit) than the one before it. Signs are left
+/// out: paths have as many of them as keys.
 fn changes(run: &[u8]) -> usize {
-    let kind = |byte: &u8| match byte {
-        b'a'..=b'z' => 0,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' => 2,
-        _ => 3,
-    };
-    run.windows(2)
-        .filter(|pair| kind(&pair[0]) != kind(&pair[1]))
-        .count()
+    let kinds: Vec<(bool, bool)> = run
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(|byte| (byte.is_ascii_digit(), byte.is_ascii_uppercase()))
+        .collect();
+    kinds.windows(2).filter(|pair| pair[0] != pair[1]).count()
 }
 
 #[cfg(test)]

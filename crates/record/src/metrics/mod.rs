@@ -1,1 +1,274 @@
-//! x
+//! The agent's Prometheus metrics: every one is described in `catalogue`, registered here and nowhere else.
+//!
+//! Labels are bounded: guards, actions, statuses and causes are fixed words, and of rules the first 200 have their own
+//! series. Counters that the kernel keeps are set to the kernel's totals, so they go on across restarts of the agent.
+
+mod catalogue;
+mod text;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hayward_model::{Guard, GuardStatus, Record};
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+
+use catalogue::Description;
+pub use catalogue::reference;
+
+/// The `Content-Type` of what [`Metrics::encode`] returns.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// So many rules have a series of their own; the others are counted together as [`OTHER_RULES`].
+pub const RULE_SERIES: usize = 200;
+
+/// The `rule` label of all rules past the first [`RULE_SERIES`] that were seen.
+pub const OTHER_RULES: &str = "other";
+
+type Seconds = Counter<f64, AtomicU64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfGuard {
+    guard: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfStatus {
+    guard: &'static str,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfAction {
+    guard: &'static str,
+    action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRule {
+    guard: &'static str,
+    rule: String,
+    action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCause {
+    guard: &'static str,
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: String,
+    revision: String,
+}
+
+/// Every metric of the agent. Shared by reference; all methods may be called from any thread.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    status: Family<OfStatus, Gauge>,
+    checked: Family<OfGuard, Counter>,
+    judged: Family<OfGuard, Counter>,
+    judge_seconds: Family<OfGuard, Seconds>,
+    verdicts: Family<OfAction, Counter>,
+    rule_verdicts: Family<OfRule, Counter>,
+    lost: Family<OfCause, Counter>,
+    unscanned: Family<OfCause, Counter>,
+    rules: Family<OfGuard, Gauge>,
+    rules_loaded: Family<OfGuard, Gauge>,
+    rule_generation: Family<OfGuard, Gauge>,
+    journal_bytes: Gauge,
+    journal_errors: Counter,
+    journal_records: Counter,
+    rule_names: Mutex<HashSet<String>>,
+}
+
+impl Metrics {
+    /// Metrics of a build: its version, and the revision of the source it was made from.
+    pub fn new(version: &str, revision: &str) -> Self {
+        let mut registry = Registry::default();
+        let build = Family::<Build, Gauge>::default();
+        build
+            .get_or_create(&Build {
+                version: version.to_owned(),
+                revision: revision.to_owned(),
+            })
+            .set(1);
+        register(&mut registry, &catalogue::BUILD, build);
+        Self {
+            status: register(&mut registry, &catalogue::STATUS, Family::default()),
+            checked: register(&mut registry, &catalogue::CHECKED, Family::default()),
+            judged: register(&mut registry, &catalogue::JUDGED, Family::default()),
+            judge_seconds: register(&mut registry, &catalogue::JUDGE_SECONDS, Family::default()),
+            verdicts: register(&mut registry, &catalogue::VERDICTS, Family::default()),
+            rule_verdicts: register(&mut registry, &catalogue::RULE_VERDICTS, Family::default()),
+            lost: register(&mut registry, &catalogue::LOST, Family::default()),
+            unscanned: register(&mut registry, &catalogue::UNSCANNED, Family::default()),
+            rules: register(&mut registry, &catalogue::RULES, Family::default()),
+            rules_loaded: register(&mut registry, &catalogue::RULES_LOADED, Family::default()),
+            rule_generation: register(
+                &mut registry,
+                &catalogue::RULE_GENERATION,
+                Family::default(),
+            ),
+            journal_bytes: register(&mut registry, &catalogue::JOURNAL_BYTES, Gauge::default()),
+            journal_errors: register(
+                &mut registry,
+                &catalogue::JOURNAL_ERRORS,
+                Counter::default(),
+            ),
+            journal_records: register(
+                &mut registry,
+                &catalogue::JOURNAL_RECORDS,
+                Counter::default(),
+            ),
+            rule_names: Mutex::default(),
+            registry,
+        }
+    }
+
+    /// What a guard says of itself: 1 for its status, 0 for every other.
+    pub fn set_status(&self, guard: Guard, status: GuardStatus) {
+        for other in GuardStatus::ALL {
+            let labels = OfStatus {
+                guard: guard.name(),
+                status: other.name(),
+            };
+            self.status
+                .get_or_create(&labels)
+                .set(i64::from(other == status));
+        }
+    }
+
+    /// The kernel's total of what a guard looked at.
+    pub fn set_checked(&self, guard: Guard, total: u64) {
+        store(&self.checked, &of(guard), total);
+    }
+
+    /// The kernel's totals of judgements and of the time they took.
+    pub fn set_judge_time(&self, guard: Guard, nanoseconds: u64, judgements: u64) {
+        store(&self.judged, &of(guard), judgements);
+        let seconds = Duration::from_nanos(nanoseconds).as_secs_f64();
+        self.judge_seconds
+            .get_or_create(&of(guard))
+            .inner()
+            .store(seconds.to_bits(), Ordering::Relaxed);
+    }
+
+    /// The kernel's total of events that did not reach the agent, by cause.
+    pub fn set_events_lost(&self, guard: Guard, cause: &'static str, total: u64) {
+        let guard = guard.name();
+        store(&self.lost, &OfCause { guard, cause }, total);
+    }
+
+    /// The kernel's total of what it could not judge itself, by cause.
+    pub fn set_unscanned(&self, guard: Guard, cause: &'static str, total: u64) {
+        let guard = guard.name();
+        store(&self.unscanned, &OfCause { guard, cause }, total);
+    }
+
+    /// The rules in force: how many, of which generation, and when they were read.
+    pub fn set_rules(&self, guard: Guard, count: usize, generation: u32, loaded: Timestamp) {
+        let labels = of(guard);
+        self.rules
+            .get_or_create(&labels)
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.rule_generation
+            .get_or_create(&labels)
+            .set(i64::from(generation));
+        self.rules_loaded
+            .get_or_create(&labels)
+            .set(loaded.as_second());
+    }
+
+    /// Counts a record's verdict. Acts on the agent itself are no verdicts.
+    pub fn count(&self, record: &Record) {
+        let (Some(guard), Some(_)) = (record.guard, &record.process) else {
+            return;
+        };
+        let (guard, action) = (guard.name(), record.action.name());
+        self.verdicts
+            .get_or_create(&OfAction { guard, action })
+            .inc();
+        if let Some(rule) = &record.rule {
+            let rule = self.rule_label(rule);
+            self.rule_verdicts
+                .get_or_create(&OfRule {
+                    guard,
+                    rule,
+                    action,
+                })
+                .inc();
+        }
+    }
+
+    /// Counts a record that was written to the journal.
+    pub fn count_journal_record(&self) {
+        self.journal_records.inc();
+    }
+
+    /// Counts a record that could not be written to the journal.
+    pub fn count_journal_error(&self) {
+        self.journal_errors.inc();
+    }
+
+    /// Bytes that the journal holds on disk.
+    pub fn set_journal_bytes(&self, bytes: u64) {
+        self.journal_bytes
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// All metrics in Prometheus' text format, to be served as [`CONTENT_TYPE`].
+    pub fn encode(&self) -> String {
+        text::encode(&self.registry)
+    }
+
+    fn rule_label(&self, rule: &str) -> String {
+        let mut names = self
+            .rule_names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if names.contains(rule) || names.len() < RULE_SERIES {
+            names.insert(rule.to_owned());
+            rule.to_owned()
+        } else {
+            OTHER_RULES.to_owned()
+        }
+    }
+}
+
+const fn of(guard: Guard) -> OfGuard {
+    OfGuard {
+        guard: guard.name(),
+    }
+}
+
+fn store<Labels: Clone + Eq + std::hash::Hash>(
+    family: &Family<Labels, Counter>,
+    labels: &Labels,
+    total: u64,
+) {
+    family
+        .get_or_create(labels)
+        .inner()
+        .store(total, Ordering::Relaxed);
+}
+
+fn register<M: Metric + Clone>(registry: &mut Registry, description: &Description, metric: M) -> M {
+    // The registry puts `_total` behind counters and a full stop behind the help itself.
+    let name = description.name.trim_end_matches("_total");
+    registry.register(name, description.help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::promtool;

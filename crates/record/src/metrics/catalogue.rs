@@ -1,0 +1,78 @@
+//! What each metric is called and means: the source of the HELP lines and of the reference page.
+
+/// One metric.
+pub(super) struct Description {
+    pub(super) name: &'static str,
+    kind: &'static str,
+    labels: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($constant:ident: $kind:literal $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub(super) const $constant: Description = Description {
+            name: $name,
+            kind: $kind,
+            labels: &[$($label),*],
+            help: $help,
+        };)*
+        const ALL: &[&Description] = &[$(&$constant),*];
+    };
+}
+
+catalogue! {
+    BUILD: "gauge" "hayward_build_info" ["version", "revision"]
+        "Always 1; the labels say which build is running";
+    STATUS: "gauge" "hayward_guard_status" ["guard", "status"]
+        "1 for the status that the guard has (enforcing, observing, degraded, absent or off), 0 for the others";
+    CHECKED: "counter" "hayward_checked_total" ["guard"]
+        "What the guard looked at, as the kernel counts it: for the command guard, program starts in scope";
+    JUDGED: "counter" "hayward_judged_total" ["guard"]
+        "Judgements whose time is in hayward_judge_seconds_total";
+    JUDGE_SECONDS: "counter" "hayward_judge_seconds_total" ["guard"]
+        "Time the kernel spent on judging; divided by hayward_judged_total it is the time of one judgement";
+    VERDICTS: "counter" "hayward_verdicts_total" ["guard", "action"]
+        "Verdicts by what was done: killed, observed, spared, missed or cleared";
+    RULE_VERDICTS: "counter" "hayward_rule_verdicts_total" ["guard", "rule", "action"]
+        "Verdicts by rule and what was done; rules past the first 200 seen are counted as other";
+    LOST: "counter" "hayward_events_lost_total" ["guard", "cause"]
+        "Events that the kernel could not hand to the agent, by cause; what the kernel had decided was done all the same";
+    UNSCANNED: "counter" "hayward_unscanned_total" ["guard", "cause"]
+        "What the kernel could not judge and left to the agent, by cause";
+    RULES: "gauge" "hayward_rules" ["guard"]
+        "Rules in force";
+    RULES_LOADED: "gauge" "hayward_rules_timestamp_seconds" ["guard"]
+        "When the rules in force were read, in seconds since 1970";
+    RULE_GENERATION: "gauge" "hayward_rule_generation" ["guard"]
+        "Generation of the rule table in force; it counts up with every change";
+    JOURNAL_BYTES: "gauge" "hayward_journal_bytes" []
+        "Bytes that the journal holds on disk";
+    JOURNAL_RECORDS: "counter" "hayward_journal_records_total" []
+        "Records written to the journal";
+    JOURNAL_ERRORS: "counter" "hayward_journal_errors_total" []
+        "Records that could not be written to the journal; they are in the log only";
+}
+
+/// The reference page of all metrics, in Markdown.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         Served in Prometheus' text format at `/metrics` of `metrics.listen`. This page is generated from the code.\n\n\
+         | metric | kind | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in ALL {
+        let labels: Vec<String> = metric
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        page += &format!(
+            "| `{}` | {} | {} | {}. |\n",
+            metric.name,
+            metric.kind,
+            labels.join(", "),
+            metric.help
+        );
+    }
+    page
+}
