@@ -42,12 +42,3 @@ pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
         detail: None,
     }
 }
-
-/// The same for a process of another user.
-pub(crate) fn killed_of(second: i64, uid: u32, workload: &str) -> Record {
-    let mut record = killed(second, "xmrig", workload);
-    if let Some(process) = &mut record.process {
-        process.uid = uid;
-    }
-    record
-}

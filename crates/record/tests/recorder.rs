@@ -1,0 +1,119 @@
+//! The recorder: each record is written once to each place, and a failing journal stops nothing.
+
+mod common;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use hayward_record::{Metrics, Query, Recorder};
+    use tempfile::tempdir;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::common::{large, open, pids, record};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    impl Log {
+        fn lines(&self) -> Vec<serde_json::Value> {
+            let bytes = self.0.lock().unwrap();
+            bytes
+                .split(|&byte| byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(|line| serde_json::from_slice(line).unwrap())
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_record_is_one_journal_line_one_log_line_and_one_count() {
+        let directory = tempdir().unwrap();
+        let others = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&others);
+        let recorder = Recorder::new(open(directory.path()), Arc::new(Metrics::new("0", "0")))
+            .also(move |_| {
+                seen.fetch_add(1, Ordering::Relaxed);
+            });
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(log.clone())
+            .finish();
+        let written = record(7, 1000, "ann");
+        tracing::subscriber::with_default(subscriber, || recorder.record(&written));
+
+        assert_eq!(pids(directory.path(), Query::default()), (vec![7], 0));
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let fields = &lines[0]["fields"];
+        assert_eq!(lines[0]["level"], "WARN");
+        assert_eq!(
+            fields["message"],
+            "killed xmrig (pid 7, uid 1000) in cgroup ann: rule xmrig"
+        );
+        assert_eq!(fields["id"], written.id);
+        assert_eq!(fields["pid"], 7);
+        assert_eq!(fields["command_line"], "xmrig ünter\nline");
+        assert!(fields.get("image").is_none());
+        let metrics = recorder.metrics().encode();
+        for line in [
+            r#"hayward_verdicts_total{guard="command",action="killed"} 1"#.to_owned(),
+            "hayward_journal_records_total 1".to_owned(),
+            "hayward_journal_errors_total 0".to_owned(),
+            format!("hayward_journal_bytes {}", recorder.journal().bytes()),
+        ] {
+            assert!(metrics.contains(&line), "{line}\n{metrics}");
+        }
+        assert_eq!(others.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_failing_journal_is_counted_and_logged_once_and_the_log_goes_on() {
+        let directory = tempdir().unwrap();
+        let recorder = Recorder::new(open(directory.path()), Arc::new(Metrics::new("0", "0")));
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(log.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            recorder.record(&large(1, 2 << 20));
+            recorder.record(&large(2, 2 << 20));
+            recorder.record(&record(3, 1, "w"));
+        });
+        assert_eq!(pids(directory.path(), Query::default()), (vec![3], 0));
+        let metrics = recorder.metrics().encode();
+        assert!(
+            metrics.contains("hayward_journal_errors_total 2"),
+            "{metrics}"
+        );
+        assert!(metrics.contains(r#"action="killed"} 3"#), "{metrics}");
+        let levels: Vec<_> = log
+            .lines()
+            .iter()
+            .map(|line| line["level"].clone())
+            .collect();
+        assert_eq!(levels, ["WARN", "ERROR", "WARN", "WARN", "INFO"]);
+    }
+}
