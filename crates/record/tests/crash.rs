@@ -28,10 +28,10 @@ mod tests {
             .unwrap()
     }
 
-    /// Reads what the writer says until a line begins with `word`, and returns the number behind it.
-    fn wait_for(child: &mut Child, word: &str) -> u32 {
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        for line in lines.map_while(Result::ok) {
+    /// Reads what the writer says until a line begins with `word`, and returns the number behind it. The writer's pipe
+    /// stays open.
+    fn wait_for(output: &mut impl BufRead, word: &str) -> u32 {
+        for line in output.lines().map_while(Result::ok) {
             if let Some(number) = line.strip_prefix(word) {
                 return number.trim().parse().unwrap();
             }
@@ -48,7 +48,7 @@ mod tests {
         let directory = PathBuf::from(directory);
         let (journal, _) = Journal::open(options(&directory, 1 << 30)).unwrap();
         let mut output = std::io::stdout();
-        for pid in 0.. {
+        for pid in 0..200_000 {
             if let Err(error) = journal.append(&record(pid, 1, "w")) {
                 assert!(error.to_string().contains("free space"), "{error}");
                 assert!(journal.append(&record(pid, 1, "w")).is_err());
@@ -65,7 +65,8 @@ mod tests {
     fn nothing_that_was_appended_is_lost_when_the_writer_is_killed() {
         let directory = tempdir().unwrap();
         let mut child = writer("", directory.path());
-        wait_for(&mut child, "appended");
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        wait_for(&mut output, "appended");
         child.kill().unwrap();
         child.wait().unwrap();
         let (journal, _) = Journal::open(options(directory.path(), 1 << 30)).unwrap();
@@ -86,7 +87,8 @@ mod tests {
         let directory = tempdir().unwrap();
         // The shell bounds the size of files, so that a write is cut short as on a full disk.
         let mut child = writer("trap '' XFSZ; ulimit -f 64;", directory.path());
-        let full = wait_for(&mut child, "full");
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let full = wait_for(&mut output, "full");
         assert!(child.wait().unwrap().success());
         assert!(full > 10);
         let (_journal, notices) = Journal::open(options(directory.path(), 1 << 30)).unwrap();

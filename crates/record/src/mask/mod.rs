@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 /// What stands in the place of a secret.
 pub const MASK: &str = "•••";
 
-/// Only so many bytes of a command line are looked at and recorded; the word that the cut goes through is masked.
+/// Only so many bytes of a command line are looked at and recorded; the mask stands for the rest, from the word that the
+/// cut would go through.
 pub const RECORDED_BYTES: usize = 16 * 1024;
 
 /// Passes over the text before a line is taken for one that was built to confuse, and masked whole.
@@ -37,7 +38,7 @@ pub enum CommandLines {
 /// The command line as it may be recorded.
 ///
 /// `secret_ranges` are the byte ranges that secret rules matched: they are masked whatever `how` says. Masking twice
-/// changes nothing more. Lines longer than [`RECORDED_BYTES`] are cut there.
+/// changes nothing more. Lines longer than [`RECORDED_BYTES`] are cut.
 pub fn mask(command_line: &str, how: CommandLines, secret_ranges: &[Range<usize>]) -> String {
     if how == CommandLines::None {
         return String::new();
@@ -77,23 +78,34 @@ fn mask_secrets(mut text: String) -> String {
 
 /// The part that is recorded, cut between words where there are any.
 fn cut(text: &str) -> &str {
-    // Room is left for the mask, so that what was cut once is not cut again.
-    const LEAST: usize = RECORDED_BYTES / 2;
+    // Room is left for the mask at the end, so that what was cut once is not cut again.
+    const ROOM: usize = 64;
     if text.len() <= RECORDED_BYTES {
         return text;
     }
-    let head = &text[..text.floor_char_boundary(LEAST)];
-    let end = head.rfind(char::is_whitespace).map_or(0, |place| place + 1);
-    &head[..head.floor_char_boundary(end)]
+    let head = &text[..boundary(text, RECORDED_BYTES - ROOM)];
+    head.rfind(char::is_whitespace).map_or("", |place| {
+        let space = head[place..].chars().next().map_or(0, char::len_utf8);
+        &head[..place + space]
+    })
 }
 
 /// The range within the text, widened to whole characters.
 fn snap(text: &str, range: &Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(range.start.min(text.len()));
-    start
-        ..text
-            .ceil_char_boundary(range.end.min(text.len()))
-            .max(start)
+    let start = boundary(text, range.start);
+    let end = range.end.min(text.len());
+    let end = (end..text.len())
+        .find(|&place| text.is_char_boundary(place))
+        .unwrap_or(text.len());
+    start..end.max(start)
+}
+
+/// The last place up to `place` where a character begins or the text ends.
+fn boundary(text: &str, place: usize) -> usize {
+    (0..=place.min(text.len()))
+        .rev()
+        .find(|&place| text.is_char_boundary(place))
+        .unwrap_or(0)
 }
 
 /// The text with every span, overlapping ones as one, replaced by the mask.
