@@ -13,7 +13,7 @@ mod recorder;
 pub mod report;
 
 pub use journal::{Journal, JournalError, JournalOptions, Query, Reader};
-pub use mask::{CommandLines, mask};
+pub use mask::{CommandLines, mask, mask_bytes};
 pub use metrics::Metrics;
 pub use recorder::Recorder;
 pub use report::{Report, summarise};

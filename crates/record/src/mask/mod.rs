@@ -4,6 +4,7 @@
 //! who were not meant to have a user's password. What it cannot see: arguments joined by spaces have lost their borders, so of a
 //! password with spaces in it only the first word is masked.
 
+mod bytes;
 mod entropy;
 mod patterns;
 
@@ -11,6 +12,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+
+pub use bytes::mask_bytes;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "•••";

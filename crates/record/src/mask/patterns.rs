@@ -12,6 +12,9 @@ const VALUE: &str = r#"("[^"]*"\S*|'[^']*'\S*|\S+)"#;
 /// Words that say that what follows is secret.
 const WORDS: &str = r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|signing[-_.]?key|auth[-_.]?key|account[-_.]?key|credentials?|cookie|session[-_.]?id|signature|client[-_.]?id|bearer";
 
+/// What one pattern's lazy automaton may remember, so that strange lines do not grow the agent.
+const CACHE_BYTES: usize = 128 * 1024;
+
 /// A form in which secrets come. The first group is the secret; without one the whole match is.
 struct Pattern {
     /// Only in lines that this matches.
@@ -67,7 +70,10 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     reason = "the patterns are constants of this file, and the tests compile all of them"
 )]
 fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a constant pattern compiles")
+    Regex::builder()
+        .configure(Regex::config().hybrid_cache_capacity(CACHE_BYTES))
+        .build(pattern)
+        .expect("a constant pattern compiles")
 }
 
 /// Finds what looks like a secret by its form or its name.
