@@ -34,15 +34,20 @@ static long allow_step(u32 index, struct allow_context *context)
 	return state == 0;
 }
 
-/* The DFA's columns already fold case and read a NUL as a space. */
-static __noinline bool is_allowed(struct scratch *scratch, const u32 *table, u32 dfa)
+/* The DFA's columns already fold case and read a NUL as a space. A global function, so that it is verified once and
+ * not once for every group; it finds scratch and table by itself. */
+__noinline int is_allowed(u32 dfa)
 {
+	struct scratch *scratch = current_scratch();
+	const u32 *table = command_table();
 	struct allow_context context = { .scratch = scratch, .table = table, .dfa = dfa };
 
+	if (!scratch || !table)
+		return 0;
 	rewind_line(scratch, scratch->address, scratch->length);
 	scratch->state = word(table, dfa + DFA_START);
 	bpf_loop(LINE_BOUND / ALLOW_STEPS + LINE_BOUND / CHUNK + 2, allow_step, &context, 0);
-	if (scratch->failed)
-		return false;
+	if (scratch->failed || (scratch->state && scratch->base + scratch->at < scratch->length))
+		return 0;
 	return dfa_accepts(table, dfa, scratch->state) != 0;
 }

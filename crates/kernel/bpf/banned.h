@@ -16,10 +16,17 @@ struct match_context {
 	u32 classes, cells, filter, filter_shift;
 };
 
-/* Notes every banned string that ends where the scan stands. */
-static __noinline void report_outputs(struct scratch *scratch, const u32 *table, u32 list, u32 offset)
+/* Notes the hits of an output list, whose strings end at `offset`. Global, as find_banned is, so that the verifier
+ * walks through it once and not at every call. */
+__noinline int report_outputs(u32 list, u32 offset)
 {
-	u32 length = word(table, list);
+	struct scratch *scratch = current_scratch();
+	const u32 *table = command_table();
+	u32 length;
+
+	if (!scratch || !table)
+		return 0;
+	length = word(table, list);
 
 	for (u32 i = 0; i < MAX_GROUPS; i++) {
 		u32 hit, group;
@@ -34,6 +41,7 @@ static __noinline void report_outputs(struct scratch *scratch, const u32 *table,
 		scratch->rule[group] = hit & OUTPUT_RULE;
 		scratch->match_end[group] = offset;
 	}
+	return 0;
 }
 
 static long match_step(u32 index, struct match_context *context)
@@ -89,8 +97,7 @@ static long match_step(u32 index, struct match_context *context)
 		if ((base_word & BASE_OUTPUT) && (class & CLASS_BOUNDARY) &&
 		    scratch->reported != scratch->base + at + 1) {
 			scratch->reported = scratch->base + at + 1;
-			report_outputs(scratch, table, word(table, context->cells + 2 * (base ^ SYMBOL_OUTPUT)),
-				       scratch->base + at);
+			report_outputs(word(table, context->cells + 2 * (base ^ SYMBOL_OUTPUT)), scratch->base + at);
 		}
 		if (word(table, context->cells + 2 * next + 1) == state) {
 			state = next;
@@ -108,26 +115,29 @@ static long match_step(u32 index, struct match_context *context)
 	return 0;
 }
 
-/* Scans the whole command line, which is never cut: each step consumes at least one byte or shortens the state, so
- * two steps a byte are enough. */
-static __always_inline void find_banned(struct scratch *scratch, const u32 *table)
+/* Scans the whole command line: each step consumes at least one byte or shortens the state, so two steps a byte are
+ * enough. Returns false where the end was not reached all the same. */
+__noinline int find_banned(void)
 {
-	struct match_context context = {
-		.scratch = scratch,
-		.table = table,
-		.classes = word(table, TABLE_CLASSES),
-		.cells = word(table, TABLE_CELLS),
-		.filter = word(table, TABLE_FILTER),
-		.filter_shift = word(table, TABLE_FILTER_SHIFT),
-	};
+	struct scratch *scratch = current_scratch();
+	const u32 *table = command_table();
+	struct match_context context = { .scratch = scratch, .table = table };
 	u32 base_word;
 
+	if (!scratch || !table)
+		return 0;
+	context.classes = word(table, TABLE_CLASSES);
+	context.cells = word(table, TABLE_CELLS);
+	context.filter = word(table, TABLE_FILTER);
+	context.filter_shift = word(table, TABLE_FILTER_SHIFT);
 	scratch->state = STATE_BOUNDARY;
 	scratch->reported = 0;
 	bpf_loop(2 * (LINE_BOUND + 1), match_step, &context, 0);
+	if (scratch->base + scratch->at < scratch->length && !scratch->failed)
+		return 0;
 	base_word = word(table, context.cells + 2 * scratch->state);
 	if (scratch->state > STATE_BOUNDARY && (base_word & BASE_OUTPUT))
-		report_outputs(scratch, table,
-			       word(table, context.cells + 2 * ((base_word & BASE_OFFSET) ^ SYMBOL_OUTPUT)),
+		report_outputs(word(table, context.cells + 2 * ((base_word & BASE_OFFSET) ^ SYMBOL_OUTPUT)),
 			       scratch->length);
+	return 1;
 }

@@ -18,32 +18,10 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define SIGKILL 9
 
-struct table_class {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(u32));
-	__uint(value_size, 262144); /* the agent sets the size class before loading */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__array(values, struct table_class);
-} command_tables SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } command_events SEC(".maps");
-
-static __always_inline const u32 *command_table(void)
-{
-	u32 zero = 0;
-	void *inner = bpf_map_lookup_elem(&command_tables, &zero);
-
-	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
-}
 
 static __always_inline u64 wide(const u32 *table, u32 offset)
 {
@@ -70,7 +48,7 @@ static long decide_group(u32 group, struct decision *decision)
 		return 0;
 	if (expires && decision->now >= expires)
 		return 0;
-	if (allow && is_allowed(decision->scratch, table, allow)) {
+	if (allow && is_allowed(allow)) {
 		if (decision->verdict == EXEC_CLEAN) {
 			decision->verdict = EXEC_SPARED;
 			decision->decider = group;
@@ -116,7 +94,7 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 		u32 list = find_executable(scratch, table, executables, task, file);
 
 		if (list) {
-			report_outputs(scratch, table, list, 0);
+			report_outputs(list, 0);
 			executable_hits = scratch->hits;
 			scratch->hits = 0;
 		}
@@ -126,7 +104,8 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 	if (end > start && bpf_probe_read_user(&last, 1, (void *)(end - 1)))
 		return EXEC_READ_FAILED;
 	rewind_line(scratch, start, (u32)(end - start) - (end > start && last == 0));
-	find_banned(scratch, table);
+	if (!find_banned())
+		return EXEC_TOO_LONG;
 	if (scratch->failed)
 		return EXEC_READ_FAILED;
 	verdict = decide(scratch, table, executable_hits, decider);
@@ -247,7 +226,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct file *file;
 	const u32 *table;
 	u64 began, start, end;
-	u32 verdict, policy, decider = 0, zero = 0;
+	u32 verdict, policy, decider = 0;
 
 	if (!is_active())
 		return 0;
@@ -262,7 +241,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	}
 	table = command_table();
-	scratch = bpf_map_lookup_elem(&scratches, &zero);
+	scratch = current_scratch();
 	if (!mm || !scratch || !table || word(table, TABLE_MAGIC_WORD) != TABLE_MAGIC) {
 		count(COUNT_NO_TABLE, 1);
 		return 0;
@@ -301,11 +280,10 @@ SEC("raw_tp")
 int judge_line(u64 *context)
 {
 	u64 address = context[0], length = context[1];
-	struct scratch *scratch;
-	u32 verdict, decider = 0, zero = 0;
+	struct scratch *scratch = current_scratch();
 	const u32 *table = command_table();
+	u32 verdict, decider = 0;
 
-	scratch = bpf_map_lookup_elem(&scratches, &zero);
 	if (!scratch || !table)
 		return 0;
 	verdict = judge(scratch, table, address, address + length, NULL, NULL, &decider);

@@ -10,9 +10,7 @@
 /* A climb from the executable's name to the root that the process sees, across mounts. */
 struct climb {
 	struct scratch *scratch;
-	const u32 *table;
 	u32 dfa;
-	u32 name_length;
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *root;
@@ -67,33 +65,51 @@ static __always_inline u32 next_name(struct climb *climb)
 	return length > 1 ? (u32)(length - 1) & (MAX_NAME - 1) : 0;
 }
 
-static long name_step(u32 index, struct climb *climb)
-{
-	struct scratch *scratch = climb->scratch;
+struct name_context {
+	struct scratch *scratch;
+	const u32 *table;
+	u32 dfa;
+	u32 length;
+};
 
-	if (index >= climb->name_length)
+static long name_step(u32 index, struct name_context *context)
+{
+	struct scratch *scratch = context->scratch;
+
+	if (index >= context->length)
 		return 1;
-	scratch->state = dfa_step(climb->table, climb->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
+	scratch->state = dfa_step(context->table, context->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
 	return scratch->state == 0;
+}
+
+/* Feeds the DFA one component, which lies in scratch->bytes, and its `/`. Returns false where the DFA is dead. */
+__noinline int match_name(u32 dfa, u32 length)
+{
+	struct scratch *scratch = current_scratch();
+	const u32 *table = command_table();
+	struct name_context context = { .scratch = scratch, .table = table, .dfa = dfa, .length = length };
+
+	if (!scratch || !table)
+		return 0;
+	bpf_loop(MAX_NAME, name_step, &context, 0);
+	scratch->state = dfa_step(table, dfa, scratch->state, '/');
+	return scratch->state != 0;
 }
 
 static long match_component(u32 index, struct climb *climb)
 {
-	struct scratch *scratch = climb->scratch;
+	u32 length = next_name(climb);
 
-	climb->name_length = next_name(climb);
-	if (!climb->name_length)
+	if (!length || !match_name(climb->dfa, length))
 		return 1;
-	bpf_loop(MAX_NAME, name_step, climb, 0);
-	scratch->state = dfa_step(climb->table, climb->dfa, scratch->state, '/');
-	return scratch->state == 0;
+	return 0;
 }
 
 /* Offset of the output list of the executable rules that match, or 0. */
 static __always_inline u32 find_executable(struct scratch *scratch, const u32 *table, u32 dfa,
 					   struct task_struct *task, struct file *file)
 {
-	struct climb climb = { .scratch = scratch, .table = table, .dfa = dfa };
+	struct climb climb = { .scratch = scratch, .dfa = dfa };
 
 	start_climb(&climb, task, file);
 	scratch->state = word(table, dfa + DFA_START);

@@ -33,6 +33,35 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
+struct table_class {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, 262144); /* the agent sets the size class before loading */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__array(values, struct table_class);
+} command_tables SEC(".maps");
+
+static __always_inline const u32 *command_table(void)
+{
+	u32 zero = 0;
+	void *inner = bpf_map_lookup_elem(&command_tables, &zero);
+
+	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+}
+
+static __always_inline struct scratch *current_scratch(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
 /* Brings the next part of the command line into bytes[], from the first byte not yet consumed. `lookahead` bytes
  * are held back unless they are the last. Returns false where nothing is left or the read failed. */
 static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
