@@ -21,7 +21,10 @@ mod tests {
             source: None,
             expires: None,
             secret: false,
-            origin: Origin { file: "test".to_owned(), line: 1 },
+            origin: Origin {
+                file: "test".to_owned(),
+                line: 1,
+            },
         }
     }
 
@@ -30,7 +33,10 @@ mod tests {
     }
 
     fn line(arguments: &[&str]) -> Vec<u8> {
-        arguments.iter().flat_map(|argument| argument.bytes().chain([0])).collect()
+        arguments
+            .iter()
+            .flat_map(|argument| argument.bytes().chain([0]))
+            .collect()
     }
 
     fn is_word(byte: u8) -> bool {
@@ -39,8 +45,16 @@ mod tests {
 
     /// Whether `text` occurs as a whole word, tried at every offset.
     fn occurs(line: &[u8], text: &[u8]) -> bool {
-        let line: Vec<u8> =
-            line.iter().map(|b| if *b == 0 { b' ' } else { b.to_ascii_lowercase() }).collect();
+        let line: Vec<u8> = line
+            .iter()
+            .map(|b| {
+                if *b == 0 {
+                    b' '
+                } else {
+                    b.to_ascii_lowercase()
+                }
+            })
+            .collect();
         let text = text.to_ascii_lowercase();
         (0..line.len().saturating_sub(text.len() - 1)).any(|at| {
             line[at..].starts_with(&text)
@@ -53,12 +67,21 @@ mod tests {
     fn whole_words_count_wherever_they_stand_and_parts_of_words_do_not() {
         let table = compile(vec![rule("a", &["xmrig", "--donate level", "min"], &[])]);
         let banned = |arguments: &[&str]| {
-            matches!(table.judge(&line(arguments), None, 0), Judgement::Banned { .. })
+            matches!(
+                table.judge(&line(arguments), None, 0),
+                Judgement::Banned { .. }
+            )
         };
         assert!(banned(&["xmrig"]));
         assert!(banned(&["/opt/XMRig", "-o"]));
-        assert!(banned(&["notxmrig", "xmrig2", "a/xmrig.exe"]), "a later occurrence counts");
-        assert!(banned(&["a", "--donate", "level"]), "strings may span arguments");
+        assert!(
+            banned(&["notxmrig", "xmrig2", "a/xmrig.exe"]),
+            "a later occurrence counts"
+        );
+        assert!(
+            banned(&["a", "--donate", "level"]),
+            "strings may span arguments"
+        );
         assert!(banned(&["a", "min"]) && banned(&["min"]) && banned(&["-min-"]));
         assert!(!banned(&["xmrigs", "myxmrig", "_xmrig", "xmrig_"]));
         assert!(!banned(&["mine", "admin"]));
@@ -70,7 +93,10 @@ mod tests {
         let table = compile(vec![rule("a", &["alpha"], &[]), rule("b", &["beta"], &[])]);
         let judged = table.judge(&line(&["run", "beta"]), None, 0);
         assert_eq!(judged, Judgement::Banned { rule: 1, end: 8 });
-        assert_eq!(table.matched_text(1, b"run BETA", 8).as_deref(), Some("beta"));
+        assert_eq!(
+            table.matched_text(1, b"run BETA", 8).as_deref(),
+            Some("beta")
+        );
     }
 
     #[test]
@@ -107,9 +133,18 @@ mod tests {
         only.executable = vec!["ethminer".to_owned()];
         let table = compile(vec![both, other, only]);
         let judge = |text: &str, path: &str| table.judge(&line(&[text]), Some(path.as_bytes()), 0);
-        assert!(matches!(judge("alpha", "/usr/bin/minerd"), Judgement::Banned { rule: 0, .. }));
-        assert!(matches!(judge("beta", "/tmp/x"), Judgement::Banned { rule: 1, .. }));
-        assert!(matches!(judge("x", "/opt/ethminer"), Judgement::Banned { rule: 2, .. }));
+        assert!(matches!(
+            judge("alpha", "/usr/bin/minerd"),
+            Judgement::Banned { rule: 0, .. }
+        ));
+        assert!(matches!(
+            judge("beta", "/tmp/x"),
+            Judgement::Banned { rule: 1, .. }
+        ));
+        assert!(matches!(
+            judge("x", "/opt/ethminer"),
+            Judgement::Banned { rule: 2, .. }
+        ));
         assert_eq!(judge("beta", "/usr/bin/minerd"), Judgement::Clean);
         assert_eq!(judge("alpha", "/tmp/x"), Judgement::Clean);
         assert_eq!(table.judge(&line(&["alpha"]), None, 0), Judgement::Clean);
@@ -123,8 +158,14 @@ mod tests {
         expiring.expires = Some("2027-01-01T00:00:00Z".parse().expect("a time"));
         let table = CommandTable::compile(vec![observed, expiring], 1, |_| 1000).expect("good");
         let arguments = line(&["alpha"]);
-        assert!(matches!(table.judge(&arguments, None, 999), Judgement::Banned { rule: 1, .. }));
-        assert!(matches!(table.judge(&arguments, None, 1000), Judgement::Observed { rule: 0, .. }));
+        assert!(matches!(
+            table.judge(&arguments, None, 999),
+            Judgement::Banned { rule: 1, .. }
+        ));
+        assert!(matches!(
+            table.judge(&arguments, None, 1000),
+            Judgement::Observed { rule: 0, .. }
+        ));
     }
 
     #[test]
@@ -139,7 +180,10 @@ mod tests {
             let error = CommandTable::compile(vec![rule("a", &["b"], &[pattern])], 1, |_| 0)
                 .expect_err(pattern)
                 .to_string();
-            assert!(error.contains(word) && error.contains(pattern), "{pattern}: {error}");
+            assert!(
+                error.contains(word) && error.contains(pattern),
+                "{pattern}: {error}"
+            );
         }
     }
 
