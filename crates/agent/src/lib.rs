@@ -1,1 +1,24 @@
 //! The agent: the data path from event to record, its status and its local API.
+//!
+//! [`Agent::start`] brings everything into place and returns only when it is; [`pipeline`] is the way up from the
+//! kernel's bytes to the journal.
+
+mod agent;
+mod api;
+mod canary;
+mod clock;
+mod events;
+mod metrics;
+mod notify;
+pub mod pipeline;
+mod process;
+mod rules;
+mod scan;
+mod scope;
+mod start;
+pub mod status;
+
+pub use agent::{Agent, AgentError, ReloadReport};
+pub use api::{ForgetRequest, OffRequest, ReloadRequest, serve};
+pub use canary::launch as launch_canary;
+pub use status::StatusReport;

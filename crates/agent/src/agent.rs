@@ -1,0 +1,362 @@
+//! The running agent: what its threads share, and what operators can make it do.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hayward_kernel::{Kernel, KernelError, KernelOptions};
+use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
+use hayward_policy::{Policy, SettingsError};
+use hayward_record::{JournalError, Subject, id};
+use hayward_rules::{RulesError, diff, table::TableError};
+use jiff::Timestamp;
+
+use crate::{
+    pipeline::Pipeline,
+    scan::{self, ScanCost},
+    start,
+    status::{GuardReport, MetricsReport, ScanReport, StatusReport},
+};
+
+/// Why the agent cannot start, or cannot do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The settings are bad.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
+    /// The rules are bad.
+    #[error("{0}")]
+    Rules(#[from] RulesError),
+    /// The rules cannot be compiled.
+    #[error("{0}")]
+    Table(#[from] TableError),
+    /// The kernel refused.
+    #[error("{0}")]
+    Kernel(#[from] KernelError),
+    /// The journal cannot be written.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    /// The cgroup root cannot be found.
+    #[error("cannot use `cgroup_root: {path}`: {source}; it is a path below {mount}")]
+    CgroupRoot {
+        /// As settings have it.
+        path: String,
+        /// Where cgroup2 is mounted.
+        mount: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// No cgroup2.
+    #[error("no cgroup2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")]
+    NoCgroup2,
+    /// A thread could not be started.
+    #[error("cannot start a thread: {source}")]
+    Thread {
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A socket or port cannot be had.
+    #[error("cannot listen on {address}: {source}; set `{key}` to another, or stop what uses it")]
+    Listen {
+        /// Path or address.
+        address: String,
+        /// The settings key.
+        key: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// What a reload did, or would do.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct ReloadReport {
+    /// Rules that are new.
+    pub added: Vec<String>,
+    /// Rules that are gone.
+    pub removed: Vec<String>,
+    /// Rules that changed.
+    pub changed: Vec<String>,
+    /// Rules in force afterwards.
+    pub rules: usize,
+    /// Nothing was put in force.
+    pub dry_run: bool,
+    /// Recorded commands that the new rules would stop and that were not stopped: record id and rule.
+    pub would_stop: Vec<(String, String)>,
+}
+
+/// The agent.
+#[derive(Debug)]
+pub struct Agent {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) kernel: Mutex<Option<Kernel>>,
+    pub(crate) settings_file: Option<PathBuf>,
+    pub(crate) canary_argument: String,
+    pub(crate) generation: AtomicU32,
+    pub(crate) mount: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) scoped: RwLock<Vec<(u64, PathBuf)>>,
+    pub(crate) scan_cost: Mutex<ScanCost>,
+    /// Why the guard is not in force, where it is not; none once the canary was seen to die.
+    pub(crate) unproven: Mutex<Option<(GuardStatus, String)>>,
+    pub(crate) metrics_listen: Mutex<Option<String>>,
+    pub(crate) started: Instant,
+    pub(crate) adopted: bool,
+    pub(crate) notices: Mutex<Vec<String>>,
+}
+
+impl Agent {
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.pipeline.policy.read().map_or_else(|e| e.into_inner().clone(), |p| p.clone())
+    }
+
+    pub(crate) fn with_kernel<T>(
+        &self,
+        act: impl FnOnce(&mut Kernel) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        let mut kernel = self.kernel.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match kernel.as_mut() {
+            Some(kernel) => act(kernel),
+            None => Err(KernelError::NothingPinned { path: self.policy().pins.clone() }),
+        }
+    }
+
+    /// Reads settings and rules again. What is bad is refused whole, and what was in force stays.
+    pub fn reload(&self, dry_run: bool, actor: Option<Actor>) -> Result<ReloadReport, AgentError> {
+        let result = self.try_reload(dry_run);
+        if !dry_run {
+            let (action, detail) = match &result {
+                Ok(report) => (Action::Reloaded, format!("{} rules in force", report.rules)),
+                Err(error) => (Action::ReloadRefused, error.to_string()),
+            };
+            self.record_act(action, None, actor, detail);
+        }
+        result
+    }
+
+    fn try_reload(&self, dry_run: bool) -> Result<ReloadReport, AgentError> {
+        let policy = Policy::load(self.settings_file.as_deref())?;
+        let generation = self.generation.load(Ordering::Relaxed) + 1;
+        let (set, table) = start::compile(&policy, &self.canary_argument, generation)?;
+        let old: Vec<_> = {
+            let tables = self.pipeline.tables.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            tables.current.rules().iter().filter(|r| r.origin.file != "agent").cloned().collect()
+        };
+        let difference = diff(&old, &set.rules);
+        let mut report = ReloadReport {
+            added: difference.added,
+            removed: difference.removed,
+            changed: difference.changed,
+            rules: set.rules.len(),
+            dry_run,
+            would_stop: Vec::new(),
+        };
+        if dry_run {
+            report.would_stop = self.would_stop(&table);
+            return Ok(report);
+        }
+        self.with_kernel(|kernel| {
+            kernel.replace_command_table(table.words())?;
+            start::put_scope_in_force(kernel, &policy)?;
+            kernel.write_cells(&start::kernel_options(&policy, &self.root))
+        })?;
+        self.generation.store(generation, Ordering::Relaxed);
+        if let Ok(mut tables) = self.pipeline.tables.write() {
+            tables.replace(table);
+        }
+        if let Ok(mut current) = self.pipeline.policy.write() {
+            *current = Arc::new(policy);
+        }
+        self.enter_existing_cgroups();
+        self.refresh_metrics();
+        Ok(report)
+    }
+
+    /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.
+    fn would_stop(&self, table: &hayward_rules::table::CommandTable) -> Vec<(String, String)> {
+        use hayward_rules::table::Judgement;
+        let Ok(records) = self.pipeline.recorder.journal().reader().query(hayward_record::Query::default())
+        else {
+            return Vec::new();
+        };
+        records
+            .filter_map(Result::ok)
+            .filter(|record| record.action != Action::Killed)
+            .filter_map(|record| {
+                let process = record.process.as_ref()?;
+                let executable = process.executable.as_bytes();
+                match table.judge(process.command_line.as_bytes(), Some(executable), 0) {
+                    Judgement::Banned { rule, .. } => {
+                        let rule = table.rules().get(rule as usize)?.id.clone();
+                        Some((record.id, rule))
+                    }
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+
+    /// Switches a guard, or everything, off: for a time, or until it is switched on.
+    pub fn off(&self, guard: Option<Guard>, time: Option<Duration>, actor: Actor) -> Result<(), AgentError> {
+        self.with_kernel(|kernel| kernel.cells().off(guard, time))?;
+        let detail = time.map_or("until switched on".to_owned(), |t| format!("for {} s", t.as_secs()));
+        self.record_act(Action::SwitchedOff, guard, Some(actor), detail);
+        Ok(())
+    }
+
+    /// Switches a guard, or everything, on again.
+    pub fn on(&self, guard: Option<Guard>, actor: Actor) -> Result<(), AgentError> {
+        self.with_kernel(|kernel| kernel.cells().on(guard))?;
+        self.record_act(Action::SwitchedOn, guard, Some(actor), String::new());
+        Ok(())
+    }
+
+    /// Removes the records of a user (a number) or of a workload (its name). Returns how many.
+    pub fn forget(&self, subject: &str, actor: Actor) -> Result<u64, AgentError> {
+        let forgotten = self.pipeline.recorder.journal().forget(&Subject::from(subject))?;
+        let detail = format!("{} records removed", forgotten.removed);
+        self.record_act(Action::Forgot, None, Some(actor), detail);
+        Ok(forgotten.removed)
+    }
+
+    /// Records something that concerns the whole agent.
+    pub fn record_act(&self, action: Action, guard: Option<Guard>, actor: Option<Actor>, detail: String) {
+        let time = Timestamp::now();
+        self.pipeline.recorder.record(&Record {
+            id: id::next(time),
+            time,
+            action,
+            guard,
+            rule: None,
+            reason: None,
+            matched: None,
+            generation: None,
+            mode: None,
+            response: None,
+            process: None,
+            workload: None,
+            evidence: None,
+            actor,
+            detail: (!detail.is_empty()).then_some(detail),
+        });
+    }
+
+    /// Looks at the cgroups that exist and enters each under its policy.
+    pub(crate) fn enter_existing_cgroups(&self) {
+        let policy = self.policy();
+        let scope = policy.scope_rules();
+        let mut scoped = Vec::new();
+        let entered = self.with_kernel(|kernel| {
+            let mut result = Ok(());
+            crate::scope::walk(&self.mount, &self.root, &mut |id, path, below| {
+                let index = scope.classify(below);
+                if let Err(error) = kernel.set_scope(id, u32::from(index)) {
+                    result = Err(error);
+                }
+                if index != 0 {
+                    scoped.push((id, path.to_owned()));
+                }
+            });
+            result
+        });
+        if let Err(error) = entered {
+            tracing::error!("some cgroups could not be entered: {error}");
+        }
+        if let Ok(mut current) = self.scoped.write() {
+            *current = scoped;
+        }
+    }
+
+    /// Scans the processes in scope once.
+    pub(crate) fn scan(&self) {
+        self.enter_existing_cgroups();
+        let Ok(table) = self.pipeline.tables.read().map(|tables| tables.current.clone()) else { return };
+        let scoped = self.scoped.read().map(|scoped| scoped.clone()).unwrap_or_default();
+        let off = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command));
+        if matches!(off, Ok(Some(_))) {
+            return;
+        }
+        let cost = scan::scan(&self.pipeline, &table, &scoped);
+        if let Ok(mut last) = self.scan_cost.lock() {
+            *last = cost;
+        }
+    }
+
+    /// Says that the agent lives, and brings the metrics up to date.
+    pub(crate) fn beat(&self) {
+        if let Err(error) = self.with_kernel(|kernel| kernel.cells().beat()) {
+            tracing::error!("the lease is not renewed: {error}");
+        }
+        self.refresh_metrics();
+        self.pipeline.recorder.journal().tidy();
+    }
+
+    /// The status of the `command` guard, and why it is not better.
+    pub(crate) fn guard_status(&self) -> (GuardStatus, Option<String>) {
+        let policy = self.policy();
+        if !policy.command.enabled {
+            return (GuardStatus::Off, Some("not listed under `guards`".to_owned()));
+        }
+        if let Ok(Some(until)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command)) {
+            let reason = if until == u64::MAX {
+                "switched off until `hayward on`".to_owned()
+            } else {
+                format!("switched off for another {} s", until.saturating_sub(hayward_kernel::boot_ns()) / 1_000_000_000)
+            };
+            return (GuardStatus::Off, Some(reason));
+        }
+        if let Some((status, reason)) = self.unproven.lock().ok().and_then(|unproven| unproven.clone()) {
+            return (status, Some(reason));
+        }
+        match policy.mode.and(policy.command.mode) {
+            Mode::Enforce => (GuardStatus::Enforcing, None),
+            Mode::Observe => (GuardStatus::Observing, Some("mode is observe".to_owned())),
+        }
+    }
+
+    /// Everything that `hayward status` shows.
+    pub fn status(&self) -> StatusReport {
+        let policy = self.policy();
+        let (status, reason) = self.guard_status();
+        let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
+        let tables = self.pipeline.tables.read();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
+        let guard = GuardReport {
+            status,
+            reason,
+            rules: tables.as_ref().map_or(0, |tables| tables.count()),
+            generation: tables.as_ref().map_or(0, |tables| tables.current.generation()),
+            cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
+            counters: self.counters(),
+            scan: ScanReport { processes: scan.processes, milliseconds: scan.ns as f64 / 1e6 },
+        };
+        StatusReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            adopted: self.adopted,
+            guards: BTreeMap::from([(Guard::Command.name().to_owned(), guard)]),
+            metrics: MetricsReport {
+                listen: self.metrics_listen.lock().ok().and_then(|listen| listen.clone()),
+            },
+            cgroup_root: policy.cgroup_root.clone(),
+            journal: policy.journal.path.display().to_string(),
+            notices: self.notices.lock().map(|notices| notices.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) else { return BTreeMap::new() };
+        counters.by_name().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    pub(crate) fn options(&self) -> KernelOptions {
+        start::kernel_options(&self.policy(), &self.root)
+    }
+}

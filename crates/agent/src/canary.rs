@@ -1,0 +1,88 @@
+//! The canary: proof that the kernel really stops a banned program, before the agent says so.
+//!
+//! A copy of this binary in memory is started under a name that is banned for nobody else, in a cgroup made for it.
+//! Only its death by SIGKILL counts: some kernels attach programs that never fire.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::{
+            fs::MetadataExt,
+            process::{CommandExt, ExitStatusExt},
+        },
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+/// Id of the canary's own rule, which every table holds and no record shows.
+pub(crate) const CANARY_RULE: &str = "hayward/canary";
+
+/// The canary's banned argument: no other process has a reason to know it.
+pub(crate) fn banned_argument() -> String {
+    format!("hayward-canary-{}-{:x}", std::process::id(), hayward_kernel::boot_ns())
+}
+
+/// A cgroup for one canary, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct CanaryCgroup {
+    path: PathBuf,
+}
+
+impl CanaryCgroup {
+    /// Makes the cgroup directly below `root`.
+    pub(crate) fn create(root: &Path) -> io::Result<Self> {
+        let path = root.join(format!("hayward-canary-{}", std::process::id()));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => result?,
+        }
+        Ok(Self { path })
+    }
+
+    /// The cgroup's id.
+    pub(crate) fn id(&self) -> io::Result<u64> {
+        Ok(fs::metadata(&self.path)?.ino())
+    }
+
+    /// Starts the canary and says whether it was killed before it ran.
+    pub(crate) fn fly(&self, argument: &str) -> io::Result<bool> {
+        let copy = copy_of_self()?;
+        let status = Command::new("/proc/self/exe")
+            .args(["canary", &self.path.display().to_string()])
+            .arg(copy.as_raw_fd().to_string())
+            .arg(argument)
+            .env_clear()
+            .status()?;
+        Ok(status.signal() == Some(9))
+    }
+}
+
+impl Drop for CanaryCgroup {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.path) {
+            tracing::warn!("cannot remove the canary's cgroup {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// This binary's bytes in memory: another inode, so that the rule which protects the agent's own does not hold.
+fn copy_of_self() -> io::Result<OwnedFd> {
+    // Inherited on purpose: the launcher executes it.
+    let descriptor = memfd_create("hayward-canary", MemfdFlags::empty())?;
+    let mut copy = fs::File::from(descriptor);
+    copy.write_all(&fs::read("/proc/self/exe")?)?;
+    Ok(copy.into())
+}
+
+/// What `hayward canary CGROUP FD ARGUMENT` does: joins the cgroup and becomes the canary. Returns only on failure.
+pub fn launch(cgroup: &str, descriptor: &str, argument: &str) -> io::Error {
+    if let Err(error) = fs::write(Path::new(cgroup).join("cgroup.procs"), "0") {
+        return error;
+    }
+    Command::new(format!("/proc/self/fd/{descriptor}")).arg("canary-survived").arg(argument).exec()
+}

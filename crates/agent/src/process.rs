@@ -1,0 +1,50 @@
+//! What /proc tells of a running process. Any of it may be gone between two reads.
+
+use std::{fs, os::unix::fs::MetadataExt, os::unix::ffi::OsStrExt};
+
+/// Ticks of /proc/PID/stat are hundredths of a second on every architecture (USER_HZ).
+const NS_PER_TICK: u64 = 10_000_000;
+
+/// Arguments longer than this are judged up to here; the kernel's own limit is about 6 MB.
+const LONGEST_LINE: usize = 8 << 20;
+
+/// A running process, read at one moment.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// Arguments, each ended by NUL.
+    pub(crate) arguments: Vec<u8>,
+    /// Path of the executable as /proc/PID/exe gives it.
+    pub(crate) executable: Vec<u8>,
+    pub(crate) comm: String,
+    pub(crate) parent_pid: u32,
+    pub(crate) start_boot_ns: u64,
+    pub(crate) uid: u32,
+}
+
+/// Reads a process. None where it is gone, or where it is a kernel thread.
+pub(crate) fn read(pid: u32) -> Option<Running> {
+    let mut arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    arguments.truncate(LONGEST_LINE);
+    let (comm, parent_pid, start_boot_ns) = stat(pid)?;
+    let uid = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let executable = fs::read_link(format!("/proc/{pid}/exe"))
+        .map(|path| path.as_os_str().as_bytes().to_vec())
+        .unwrap_or_default();
+    Some(Running { arguments, executable, comm, parent_pid, start_boot_ns, uid })
+}
+
+/// Whether the process that the kernel saw still has this pid: start times agree within a tick.
+pub(crate) fn is_same(start_boot_ns: u64, other: u64) -> bool {
+    start_boot_ns.abs_diff(other) <= NS_PER_TICK
+}
+
+/// The name stands in parentheses and may hold anything, so fields are counted from the last one.
+fn stat(pid: u32) -> Option<(String, u32, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = text.rsplit_once(')')?;
+    let comm = head.split_once('(')?.1.to_owned();
+    let fields: Vec<&str> = tail.split_whitespace().collect();
+    let parent_pid = fields.get(1)?.parse().ok()?;
+    let start: u64 = fields.get(19)?.parse().ok()?;
+    Some((comm, parent_pid, start * NS_PER_TICK))
+}

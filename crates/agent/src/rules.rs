@@ -1,0 +1,66 @@
+//! The rule tables in force: the current one, and the one before, for events that were judged just before a change.
+
+use std::sync::Arc;
+
+use hayward_model::Mode;
+use hayward_rules::{Origin, Rule, table::CommandTable};
+use jiff::Timestamp;
+
+use crate::canary::CANARY_RULE;
+
+/// A compiled table, and when its files were read.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) current: Arc<CommandTable>,
+    previous: Option<Arc<CommandTable>>,
+    pub(crate) loaded: Timestamp,
+}
+
+impl Tables {
+    pub(crate) fn new(table: CommandTable) -> Self {
+        Self { current: Arc::new(table), previous: None, loaded: Timestamp::now() }
+    }
+
+    /// Makes `table` the current one.
+    pub(crate) fn replace(&mut self, table: CommandTable) {
+        self.previous = Some(std::mem::replace(&mut self.current, Arc::new(table)));
+        self.loaded = Timestamp::now();
+    }
+
+    /// The table of a generation; none for one that an earlier agent loaded.
+    pub(crate) fn of_generation(&self, generation: u32) -> Option<Arc<CommandTable>> {
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|table| table.generation() == generation)
+            .cloned()
+    }
+
+    /// How many rules operators know of.
+    pub(crate) fn count(&self) -> usize {
+        self.current.rules().len().saturating_sub(1)
+    }
+}
+
+/// Generations differ between agents too, so that an event left over from another one is not taken for ours.
+pub(crate) fn first_generation() -> u32 {
+    let seconds = Timestamp::now().as_second();
+    u32::try_from(seconds & 0x00ff_ffff).unwrap_or(0) << 7 | 1
+}
+
+/// The canary's rule, which stands in every table.
+pub(crate) fn canary_rule(argument: &str) -> Rule {
+    Rule {
+        id: CANARY_RULE.to_owned(),
+        banned: vec![argument.as_bytes().to_vec()],
+        executable: Vec::new(),
+        allow: Vec::new(),
+        mode: Mode::Enforce,
+        response: None,
+        reason: None,
+        source: None,
+        expires: None,
+        secret: false,
+        origin: Origin { file: "agent".to_owned(), line: 1 },
+    }
+}

@@ -1,0 +1,78 @@
+//! The scan: processes that were running before their rule was, or that rewrote their command line since.
+//!
+//! Only processes in cgroups that are in scope are looked at, and each goes the same way up as an event of the kernel.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use hayward_kernel::boot_ns;
+use hayward_model::{Event, RunningEvent};
+use hayward_rules::table::{CommandTable, Judgement};
+
+use crate::{pipeline::Pipeline, process};
+
+/// What one scan looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ScanCost {
+    /// Processes read.
+    pub(crate) processes: u64,
+    /// Wall time in ns.
+    pub(crate) ns: u64,
+}
+
+/// Scans the processes of `cgroups` once.
+pub(crate) fn scan(pipeline: &Pipeline, table: &CommandTable, cgroups: &[(u64, PathBuf)]) -> ScanCost {
+    let began = Instant::now();
+    let mut cost = ScanCost::default();
+    for (id, path) in cgroups {
+        for pid in members(path) {
+            cost.processes += 1;
+            if let Some(event) = judge(table, pid, *id) {
+                pipeline.take(event);
+            }
+        }
+    }
+    cost.ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    cost
+}
+
+fn members(cgroup: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    // 0 stands for a process of another pid namespace that has no number here.
+    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1).collect()
+}
+
+fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
+    if pid == std::process::id() {
+        return None;
+    }
+    let running = process::read(pid)?;
+    let now = boot_ns();
+    let judged = table.judge(&running.arguments, Some(&running.executable), now);
+    // A spared command line was recorded when it started, and would be again at every scan.
+    let (rule, end, observe) = match judged {
+        Judgement::Clean | Judgement::Spared { .. } => return None,
+        Judgement::Observed { rule, end } => (rule, end, true),
+        Judgement::Banned { rule, end } => (rule, end, false),
+    };
+    let line = running.arguments.strip_suffix(&[0]).unwrap_or(&running.arguments);
+    Some(Event::Running(RunningEvent {
+        boot_ns: now,
+        generation: table.generation(),
+        pid,
+        parent_pid: running.parent_pid,
+        start_boot_ns: running.start_boot_ns,
+        uid: running.uid,
+        cgroup_id,
+        rule,
+        spared: false,
+        observe,
+        comm: running.comm,
+        executable: running.executable,
+        command_line: line.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect(),
+        match_end: end,
+    }))
+}

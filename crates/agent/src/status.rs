@@ -1,0 +1,65 @@
+//! What the agent says of itself.
+
+use std::collections::BTreeMap;
+
+use hayward_model::GuardStatus;
+use serde::{Deserialize, Serialize};
+
+/// `hayward status --json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Version of the agent.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Programs of an earlier agent were found in force and taken over.
+    pub adopted: bool,
+    /// By guard's name.
+    pub guards: BTreeMap<String, GuardReport>,
+    /// Where metrics are served.
+    pub metrics: MetricsReport,
+    /// The cgroup outside which nothing is acted on.
+    pub cgroup_root: String,
+    /// Where the journal lies.
+    pub journal: String,
+    /// What operators should know.
+    pub notices: Vec<String>,
+}
+
+/// One guard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GuardReport {
+    /// The status.
+    pub status: GuardStatus,
+    /// Why it is not better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Rules in force.
+    pub rules: usize,
+    /// Generation of the table.
+    pub generation: u32,
+    /// Workloads (cgroups) in scope when last looked at.
+    pub cgroups_in_scope: usize,
+    /// The kernel's counters, by name.
+    pub counters: BTreeMap<String, u64>,
+    /// Cost of the last scan of running processes.
+    pub scan: ScanReport,
+}
+
+/// The last scan of running processes.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct ScanReport {
+    /// Processes read.
+    pub processes: u64,
+    /// Milliseconds taken.
+    pub milliseconds: f64,
+}
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct MetricsReport {
+    /// Address with the real port; none where they are switched off.
+    pub listen: Option<String>,
+}

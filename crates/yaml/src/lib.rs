@@ -1,0 +1,125 @@
+//! Reading YAML and JSON, with errors that name file, line and what to do.
+
+use serde::de::DeserializeOwned;
+pub use serde_saphyr::Spanned;
+
+/// One thing that is wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file's path, or a name for what is no file.
+    pub file: String,
+    /// Line, from 1; 0 where no line is concerned.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do; may be empty.
+    pub help: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if !self.help.is_empty() {
+            write!(f, "\n  help: {}", self.help)?;
+        }
+        Ok(())
+    }
+}
+
+/// Problems one below the other, for errors that collect them.
+pub fn join(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Parses a whole text (YAML, of which JSON is a part). An empty text is an empty mapping.
+pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> {
+    let empty = text.lines().all(|line| {
+        let line = line.trim();
+        line.is_empty() || line.starts_with('#')
+    });
+    serde_saphyr::from_str(if empty { "{}" } else { text }).map_err(|error| {
+        let error = error.without_snippet();
+        let line = error.location().map_or(0, |location| location.line());
+        let message = plain(&error.to_string());
+        let help = nearest(&message);
+        Problem { file: file.to_owned(), line: usize::try_from(line).unwrap_or(0), message, help }
+    })
+}
+
+/// Line of a value that was parsed as [`Spanned`].
+pub fn line_of<T>(spanned: &Spanned<T>) -> usize {
+    usize::try_from(spanned.referenced.line()).unwrap_or(0)
+}
+
+/// The parser's message without its own note of the place, which ours gives already.
+fn plain(message: &str) -> String {
+    let first = message.lines().next().unwrap_or(message);
+    let first = first.split(" at line ").next().unwrap_or(first);
+    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+}
+
+/// For an unknown key or variant: the known one that is nearest, or all of them.
+fn nearest(message: &str) -> String {
+    let (true, Some((head, tail))) = (message.contains("unknown"), message.split_once("expected"))
+    else {
+        return String::new();
+    };
+    let Some(unknown) = words(head).last() else { return String::new() };
+    let known: Vec<&str> =
+        words(tail).filter(|word| !["one", "of", "or", "there", "are", "no"].contains(word)).collect();
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(name, unknown), name))
+        .filter(|(distance, _)| *distance <= 3)
+        .min();
+    match near {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None => format!("known are {}", known.join(", ")),
+    }
+}
+
+/// Names in a message, without quotes and punctuation.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    text.split(move |c| !is_part(c)).filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(default)]
+        mode: Option<String>,
+        #[serde(default)]
+        count: Option<u32>,
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest_known_one() {
+        let problem = parse::<Sample>("a.yaml", "count: 1\nmoode: x\n").expect_err("unknown");
+        assert_eq!((problem.file.as_str(), problem.line), ("a.yaml", 2), "{problem}");
+        assert!(problem.message.contains("moode"), "{problem}");
+        assert_eq!(problem.help, "did you mean `mode`?");
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_line() {
+        let problem = parse::<Sample>("a.yaml", "mode: x\ncount: many\n").expect_err("wrong type");
+        assert_eq!(problem.line, 2, "{problem}");
+    }
+
+    #[test]
+    fn json_and_empty_texts_are_read() {
+        let sample: Sample = parse("a.json", "{\"mode\": \"x\", \"count\": 2}").expect("json");
+        assert_eq!((sample.mode.as_deref(), sample.count), (Some("x"), Some(2)));
+        assert!(parse::<Sample>("a", "# nothing\n\n").is_ok());
+    }
+}
