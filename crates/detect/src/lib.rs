@@ -1,1 +1,5 @@
 //! Detectors: an event becomes a finding, with no clock and no I/O.
+
+mod command;
+
+pub use command::command;

@@ -1,1 +1,5 @@
 //! Actions on processes and workloads.
+
+mod kill;
+
+pub use kill::{KillError, Killed, kill};

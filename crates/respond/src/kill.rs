@@ -1,0 +1,122 @@
+//! Ending a process, and no other: by pidfd, and only if it is still the one that was judged.
+
+use std::fs;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// Ticks of /proc/PID/stat are hundredths of a second on every architecture (USER_HZ).
+const NS_PER_TICK: u64 = 10_000_000;
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killed {
+    /// SIGKILL was sent.
+    Killed,
+    /// It had ended by itself.
+    AlreadyGone,
+    /// Another process has its pid now.
+    NotTheSame,
+}
+
+impl std::fmt::Display for Killed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Killed => "the process was ended",
+            Self::AlreadyGone => "the process had ended by itself",
+            Self::NotTheSame => "another process has its pid now",
+        })
+    }
+}
+
+/// Why a process was not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum KillError {
+    /// PID 1, the agent itself, or a kernel thread.
+    #[error("pid {0} is never acted on")]
+    Never(u32),
+    /// The system refused.
+    #[error("pid {pid} could not be ended: {source}")]
+    System {
+        /// The process.
+        pid: u32,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Ends the process `pid` that started at `start_boot_ns` (CLOCK_BOOTTIME, as the kernel told). The pidfd is opened
+/// first and the start time compared after, so no other process can slip in between.
+pub fn kill(pid: u32, start_boot_ns: u64) -> Result<Killed, KillError> {
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let Some(target) = number.filter(|_| pid > 1 && pid != std::process::id()) else {
+        return Err(KillError::Never(pid));
+    };
+    let system = |error: rustix::io::Errno| KillError::System { pid, source: error.into() };
+    let pidfd = match pidfd_open(target, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(Killed::AlreadyGone),
+        result => result.map_err(system)?,
+    };
+    match started(pid) {
+        None => return Ok(Killed::AlreadyGone),
+        Some(start) if start.abs_diff(start_boot_ns) > NS_PER_TICK => return Ok(Killed::NotTheSame),
+        Some(_) => {}
+    }
+    // A kernel thread has no executable, and its link cannot be read even by root.
+    if fs::read_link(format!("/proc/{pid}/exe")).is_err() && fs::metadata(format!("/proc/{pid}")).is_ok() {
+        return Err(KillError::Never(pid));
+    }
+    match pidfd_send_signal(&pidfd, Signal::KILL) {
+        Err(rustix::io::Errno::SRCH) => Ok(Killed::AlreadyGone),
+        result => result.map(|()| Killed::Killed).map_err(system),
+    }
+}
+
+fn started(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = text.rsplit_once(')')?.1;
+    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    Some(ticks * NS_PER_TICK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        os::unix::process::ExitStatusExt,
+        process::{Child, Command},
+    };
+
+    fn child() -> Child {
+        Command::new("sleep").arg("60").spawn().expect("a child")
+    }
+
+    #[test]
+    fn the_process_that_was_judged_is_ended() {
+        let mut child = child();
+        let start = started(child.id()).expect("a start time");
+        assert_eq!(kill(child.id(), start).expect("killed"), Killed::Killed);
+        assert_eq!(child.wait().expect("it ended").signal(), Some(9));
+        assert_eq!(kill(child.id(), start).expect("gone"), Killed::AlreadyGone);
+    }
+
+    #[test]
+    fn a_process_that_took_over_the_pid_is_left_alone() {
+        let mut child = child();
+        let start = started(child.id()).expect("a start time");
+        let judged = start.saturating_sub(5_000_000_000);
+        assert_eq!(kill(child.id(), judged).expect("compared"), Killed::NotTheSame);
+        assert!(child.try_wait().expect("a child").is_none(), "it lives");
+        child.kill().expect("our own child");
+        child.wait().expect("it ended");
+    }
+
+    #[test]
+    fn init_the_agent_and_kernel_threads_are_never_acted_on() {
+        for pid in [0, 1, std::process::id()] {
+            assert!(matches!(kill(pid, 0), Err(KillError::Never(_))), "{pid}");
+        }
+        if let Some(start) = started(2) {
+            assert!(matches!(kill(2, start), Err(KillError::Never(2))), "kthreadd");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! From a cgroup's id to its path: the id is the inode of its folder. Found paths are kept, since a finding about a
+//! workload that has just gone should still name it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use hayward_model::Workload;
+
+use crate::name;
+
+/// Paths kept; the oldest goes first.
+const MOST_KEPT: usize = 16_384;
+
+/// Where cgroup2 is mounted, by the text of /proc/mounts: with hybrid hierarchies not at /sys/fs/cgroup itself.
+pub fn cgroup2_mount(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let at = fields.next()?;
+        (fields.next()? == "cgroup2").then(|| PathBuf::from(at.replace("\\040", " ")))
+    })
+}
+
+/// The cgroups of this host.
+#[derive(Debug)]
+pub struct Cgroups {
+    mount: PathBuf,
+    paths: HashMap<u64, String>,
+    order: VecDeque<u64>,
+}
+
+impl Cgroups {
+    /// The cgroups of the file system mounted at `mount`.
+    pub fn new(mount: PathBuf) -> Self {
+        Self { mount, paths: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// The path of a cgroup below the mount, `/` for the root. None where it had gone before anybody saw it.
+    pub fn path_of(&mut self, id: u64) -> Option<String> {
+        if !self.paths.contains_key(&id) {
+            let mount = self.mount.clone();
+            self.learn(&mount);
+        }
+        self.paths.get(&id).cloned()
+    }
+
+    /// The workload of a cgroup, with an empty path where it has gone.
+    pub fn workload(&mut self, id: u64) -> Workload {
+        let path = self.path_of(id).unwrap_or_default();
+        name(id, &path)
+    }
+
+    /// Notes a cgroup that was seen.
+    pub fn note(&mut self, id: u64, path: &str) {
+        if self.paths.insert(id, path.to_owned()).is_none() {
+            self.order.push_back(id);
+            if self.order.len() > MOST_KEPT
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.paths.remove(&oldest);
+            }
+        }
+    }
+
+    fn learn(&mut self, folder: &Path) {
+        let Ok(metadata) = fs::metadata(folder) else { return };
+        let below = folder.strip_prefix(&self.mount).unwrap_or(Path::new(""));
+        let path = format!("/{}", below.display());
+        self.note(metadata.ino(), &path);
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.learn(&entry.path());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_is_found_in_pure_and_hybrid_hierarchies() {
+        let pure = "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2_mount(pure), Some("/sys/fs/cgroup".into()));
+        let hybrid = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2_mount(hybrid), Some("/sys/fs/cgroup/unified".into()));
+        assert_eq!(cgroup2_mount("proc /proc proc rw 0 0\n"), None);
+    }
+
+    #[test]
+    fn ids_are_inodes_and_paths_outlive_their_folders() {
+        let mount = tempfile::tempdir().expect("a folder");
+        let folder = mount.path().join("a/b");
+        fs::create_dir_all(&folder).expect("folders");
+        let id = fs::metadata(&folder).expect("a folder").ino();
+        let mut cgroups = Cgroups::new(mount.path().to_owned());
+        assert_eq!(cgroups.path_of(id).as_deref(), Some("/a/b"));
+        fs::remove_dir(&folder).expect("removed");
+        assert_eq!(cgroups.workload(id).cgroup, "/a/b");
+        assert_eq!(cgroups.path_of(u64::MAX), None);
+    }
+}
