@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, KernelError, KernelOptions};
+use hayward_kernel::{Kernel, KernelError};
 use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
 use hayward_policy::{Policy, SettingsError};
-use hayward_record::{JournalError, Subject, id};
+use hayward_record::{JournalError, id, journal::Subject};
 use hayward_rules::{RulesError, diff, table::TableError};
 use jiff::Timestamp;
 
@@ -91,7 +91,6 @@ pub struct ReloadReport {
 }
 
 /// The agent.
-#[derive(Debug)]
 pub struct Agent {
     pub(crate) pipeline: Pipeline,
     pub(crate) kernel: Mutex<Option<Kernel>>,
@@ -354,9 +353,5 @@ impl Agent {
     fn counters(&self) -> BTreeMap<String, u64> {
         let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) else { return BTreeMap::new() };
         counters.by_name().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    pub(crate) fn options(&self) -> KernelOptions {
-        start::kernel_options(&self.policy(), &self.root)
     }
 }

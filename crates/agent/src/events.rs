@@ -41,5 +41,6 @@ pub(crate) fn start(
         }
     });
     let thread = thread.map_err(|error| AgentError::Thread { source: error })?;
-    opened.recv().unwrap_or(Ok(())).map(|()| thread)
+    opened.recv().unwrap_or(Ok(()))?;
+    Ok(thread)
 }

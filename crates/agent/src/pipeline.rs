@@ -2,12 +2,15 @@
 //!
 //! bytes -> wire -> Event -> detect -> Finding -> policy -> Verdict -> respond -> Outcome -> record
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{
+    Arc, Mutex, RwLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use hayward_kernel::wire;
-use hayward_model::{Action, Event, Finding, Guard, Mode, Outcome, Record, Response, Verdict};
+use hayward_model::{Action, Event, Finding, Mode, Outcome, Record, Response, Verdict};
 use hayward_policy::Policy;
-use hayward_record::{Recorder, id, mask};
+use hayward_record::{CommandLines, Recorder, id, mask, mask_bytes};
 use hayward_respond::Killed;
 use hayward_rules::{
     Rule,
@@ -17,15 +20,19 @@ use hayward_workload::Cgroups;
 
 use crate::{canary::CANARY_RULE, clock, process, rules::Tables};
 
+/// What stands for a secret.
+const MASKED: &str = "•••";
+
 /// Everything that the way up needs, shared with whatever changes it.
-#[derive(Debug)]
 pub struct Pipeline {
     pub(crate) policy: RwLock<Arc<Policy>>,
     pub(crate) tables: RwLock<Tables>,
     pub(crate) cgroups: Mutex<Cgroups>,
     pub(crate) recorder: Recorder,
     /// Deaths of canaries, which are no verdicts.
-    pub(crate) canaries: std::sync::atomic::AtomicU64,
+    pub(crate) canaries: AtomicU64,
+    /// Events that could not be read.
+    pub(crate) undecodable: AtomicU64,
 }
 
 impl Pipeline {
@@ -35,7 +42,7 @@ impl Pipeline {
             Ok(event) => self.take(event),
             Err(error) => {
                 tracing::error!("an event of the kernel cannot be read: {error}");
-                self.recorder.metrics().add_undecodable(Guard::Command);
+                self.undecodable.fetch_add(1, Relaxed);
             }
         }
     }
@@ -49,7 +56,7 @@ impl Pipeline {
         };
         let rule = finding.rule.and_then(|rule| table.as_ref()?.rules().get(rule as usize)).cloned();
         if rule.as_ref().is_some_and(|rule| rule.id == CANARY_RULE) {
-            self.canaries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.canaries.fetch_add(1, Relaxed);
             return;
         }
         let verdict = self.decide(finding, rule.as_ref());
@@ -79,13 +86,15 @@ impl Pipeline {
             table.matched_text(finding.rule?, &line, evidence.match_end?)
         });
         let secret = rule.is_some_and(|rule| rule.secret);
-        let ranges = if secret { mask_ranges(table, &line) } else { Vec::new() };
-        let how = self.policy.read().map_or(mask::CommandLines::None, |p| p.journal.command_lines);
-        process.command_line = mask::mask_bytes(&line, how, &ranges);
-        if secret {
-            evidence.match_window = None;
-        } else if let Some(window) = &evidence.match_window {
-            evidence.match_window = Some(mask::mask(window, how, &[]));
+        let ranges = table.map(|table| table.secret_ranges(&line)).unwrap_or_default();
+        let how = self.policy.read().map_or(CommandLines::None, |p| p.journal.command_lines);
+        process.command_line = mask_bytes(&line, how, &ranges);
+        evidence.match_window = evidence.match_window.filter(|_| !secret).map(|w| mask(&w, how, &[]));
+        if rule.is_some_and(|rule| rule.secret && !rule.executable.is_empty()) {
+            // The name itself is the secret.
+            for text in [&mut process.executable, &mut process.comm, &mut process.command_line] {
+                *text = MASKED.to_owned();
+            }
         }
         let workload = self.cgroups.lock().ok().map(|mut cgroups| cgroups.workload(cgroup_id));
         let time = clock::timestamp(boot_ns);
@@ -107,11 +116,6 @@ impl Pipeline {
             detail: outcome.error,
         }
     }
-}
-
-/// Every stretch of the line that a secret rule of the table would match.
-fn mask_ranges(table: Option<&CommandTable>, line: &[u8]) -> Vec<std::ops::Range<usize>> {
-    table.map(|table| table.secret_ranges(line)).unwrap_or_default()
 }
 
 /// What the kernel could not judge is judged here, from /proc, by the rules in force now.

@@ -42,6 +42,25 @@ pub struct Counters {
     pub no_table: u64,
 }
 
+/// Names of the counters, in their order.
+const NAMES: [&str; 15] = [
+    "checked",
+    "out_of_scope",
+    "off",
+    "killed",
+    "kill_failed",
+    "observed",
+    "spared",
+    "unscanned_long",
+    "unscanned_read",
+    "lease_expired",
+    "events",
+    "lost_ring_full",
+    "scopes_full",
+    "judge_ns",
+    "no_table",
+];
+
 impl Counters {
     /// Reads the counters that an agent has pinned.
     pub fn read(pins: &Pins) -> Result<Self, KernelError> {
@@ -49,6 +68,13 @@ impl Counters {
         let map = MapHandle::from_pinned_path(&path)
             .doing(|| format!("open the pinned map {}", path.display()))?;
         Self::from_map(&map)
+    }
+
+    /// The totals by name, as `status` shows them.
+    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let mut copy = *self;
+        let values = copy.in_order().map(|value| *value);
+        NAMES.into_iter().zip(values)
     }
 
     pub(crate) fn from_map(map: &impl MapCore) -> Result<Self, KernelError> {

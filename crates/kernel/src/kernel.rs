@@ -234,7 +234,7 @@ impl Kernel {
             })
             .doing(|| "open the event ring".to_owned())?;
         let ring = builder.build().doing(|| "open the event ring".to_owned())?;
-        Ok(EventStream { ring })
+        Ok(EventStream { ring, _map: map })
     }
 }
 
@@ -242,6 +242,8 @@ impl Kernel {
 #[derive(Debug)]
 pub struct EventStream<'a> {
     ring: libbpf_rs::RingBuffer<'a>,
+    /// Its descriptor is what the ring waits on.
+    _map: MapHandle,
 }
 
 impl EventStream<'_> {

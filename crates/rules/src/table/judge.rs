@@ -86,14 +86,15 @@ impl CommandTable {
                 hits.groups = 0;
             }
         }
-        self.find_banned(line, &mut hits);
+        self.find_banned(line, &mut |list, end| hits.report(words, list, end));
         let matched = (hits.groups | !self.wide(Header::BannedLo))
             & (executable_hits | !self.wide(Header::ExecutableLo))
             & self.wide(Header::LiveLo);
         self.decide(line, matched, &hits, now_boot_ns)
     }
 
-    fn find_banned(&self, line: &[u8], hits: &mut Hits) {
+    /// Calls `report(list, end)` for every place where some banned string ends.
+    fn find_banned(&self, line: &[u8], report: &mut dyn FnMut(u32, usize)) {
         let words = &self.words;
         let cells = self.header(Header::Cells) as usize;
         let classes = self.header(Header::Classes) as usize;
@@ -105,7 +106,7 @@ impl CommandTable {
             let class = words[classes + usize::from(line[at])];
             let word = base(state);
             if word & BASE_OUTPUT != 0 && class & CLASS_BOUNDARY != 0 {
-                hits.report(words, base((word & BASE_OFFSET) ^ SYMBOL_OUTPUT), at);
+                report(base((word & BASE_OFFSET) ^ SYMBOL_OUTPUT), at);
             }
             let next = (word & BASE_OFFSET) ^ (class & CLASS_SYMBOL);
             if state != STATE_WORD && check(next) == state {
@@ -124,12 +125,29 @@ impl CommandTable {
         }
         let word = base(state);
         if word & BASE_OUTPUT != 0 {
-            hits.report(
-                words,
-                base((word & BASE_OFFSET) ^ SYMBOL_OUTPUT),
-                line.len(),
-            );
+            report(base((word & BASE_OFFSET) ^ SYMBOL_OUTPUT), line.len());
         }
+    }
+
+    /// Every stretch of `line` (arguments joined by spaces) in which a string of a secret rule occurs.
+    pub fn secret_ranges(&self, line: &[u8]) -> Vec<std::ops::Range<usize>> {
+        let mut ranges = Vec::new();
+        if !self.rules.iter().any(|rule| rule.secret) {
+            return ranges;
+        }
+        self.find_banned(line, &mut |list, end| {
+            let list = list as usize;
+            for hit in &self.words[list + 1..=list + self.words[list] as usize] {
+                let rule = hit & OUTPUT_RULE;
+                if self.rules.get(rule as usize).is_some_and(|rule| rule.secret)
+                    && let Ok(offset) = u32::try_from(end)
+                    && let Some(text) = self.matched_text(rule, line, offset)
+                {
+                    ranges.push(end.saturating_sub(text.len())..end);
+                }
+            }
+        });
+        ranges
     }
 
     fn decide(&self, line: &[u8], matched: u64, hits: &Hits, now_boot_ns: u64) -> Judgement {

@@ -1,0 +1,285 @@
+//! Bringing everything into place. Whatever can fail fails here, before anything is said to be ready.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy};
+use hayward_model::{Action, GuardStatus, Mode};
+use hayward_policy::Policy;
+use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
+use hayward_rules::{RuleSet, load, table::CommandTable, table::scope_words};
+use hayward_workload::{Cgroups, cgroup2_mount};
+
+use crate::{
+    AgentError,
+    agent::Agent,
+    canary::{self, CanaryCgroup},
+    clock, events,
+    pipeline::Pipeline,
+    rules::{Tables, canary_rule, first_generation},
+    scan::ScanCost,
+};
+
+/// Longest time between two signs of life, however long the lease.
+const SLOWEST_BEAT: Duration = Duration::from_secs(15);
+/// How long the canary's event may take from the kernel to the agent.
+const CANARY_EVENT: Duration = Duration::from_secs(5);
+
+/// A started agent with its threads.
+pub struct Running {
+    /// The agent.
+    pub agent: Arc<Agent>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Ends the threads and says so in the journal. What is pinned stays in force.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("a thread of the agent had panicked");
+            }
+        }
+        let detail = "enforcement goes on without the agent, until the lease runs out".to_owned();
+        self.agent.record_act(Action::Stopped, None, None, detail);
+    }
+}
+
+impl Agent {
+    /// Starts an agent with a policy read from `settings_file` (none: the defaults).
+    pub fn start(policy: Policy, settings_file: Option<PathBuf>) -> Result<Running, AgentError> {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let mount = cgroup2_mount(&mounts).ok_or(AgentError::NoCgroup2)?;
+        let root = mount.join(policy.cgroup_root.trim_start_matches('/'));
+        fs::metadata(&root).map_err(|source| AgentError::CgroupRoot {
+            path: policy.cgroup_root.clone(),
+            mount: mount.clone(),
+            source,
+        })?;
+        let canary_argument = canary::banned_argument();
+        let generation = first_generation();
+        let (set, table) = compile(&policy, &canary_argument, generation)?;
+        let recorder = open_recorder(&policy)?;
+        let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
+        let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
+        let agent = Arc::new(Agent {
+            pipeline: Pipeline {
+                policy: RwLock::new(Arc::new(policy)),
+                tables: RwLock::new(Tables::new(table)),
+                cgroups: Mutex::new(Cgroups::new(mount.clone())),
+                recorder,
+                canaries: AtomicU64::new(0),
+                undecodable: AtomicU64::new(0),
+            },
+            kernel: Mutex::new(kernel),
+            settings_file,
+            canary_argument,
+            generation: AtomicU32::new(generation),
+            mount,
+            root,
+            scoped: RwLock::new(Vec::new()),
+            scan_cost: Mutex::new(ScanCost::default()),
+            unproven: Mutex::new(unproven),
+            metrics_listen: Mutex::new(None),
+            started: Instant::now(),
+            adopted,
+            notices: Mutex::new(set.notices),
+        });
+        agent.bring_into_force()
+    }
+
+    fn bring_into_force(self: Arc<Self>) -> Result<Running, AgentError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        let loaded = self.kernel.lock().is_ok_and(|kernel| kernel.is_some());
+        if loaded {
+            self.tell_what_happened_meanwhile();
+            self.with_kernel(Kernel::activate)?;
+            self.enter_existing_cgroups();
+            threads.push(events::start(self.clone(), stop.clone())?);
+            let unproven = self.fly_canary();
+            if let Ok(mut current) = self.unproven.lock() {
+                *current = unproven;
+            }
+            threads.push(self.clone().every(beat_interval(&self.policy()), &stop, "beat", Agent::beat)?);
+            let scan = self.policy().command.scan;
+            if !scan.is_zero() {
+                threads.push(self.clone().every(scan, &stop, "scan", Agent::scan)?);
+            }
+        }
+        let detail = if self.adopted { "programs of an earlier agent were taken over" } else { "" };
+        self.record_act(Action::Started, None, None, detail.to_owned());
+        self.refresh_metrics();
+        Ok(Running { agent: self, stop, threads })
+    }
+
+    /// What the kernel counted while no agent looked.
+    fn tell_what_happened_meanwhile(&self) {
+        if !self.adopted {
+            return;
+        }
+        if let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) {
+            let notice = format!(
+                "taken over from an earlier agent; since its programs were first pinned: {} judged, {} killed, {} spared, {} observed, {} events lost",
+                counters.checked, counters.killed, counters.spared, counters.observed, counters.lost_ring_full
+            );
+            tracing::info!("{notice}");
+            if let Ok(mut notices) = self.notices.lock() {
+                notices.push(notice);
+            }
+        }
+    }
+
+    /// None where the canary died and its event came through; else the status that is true, and why.
+    fn fly_canary(&self) -> Option<(GuardStatus, String)> {
+        let degraded = |reason: String| Some((GuardStatus::Degraded, reason));
+        let cgroup = match CanaryCgroup::create(&self.root) {
+            Ok(cgroup) => cgroup,
+            Err(error) => return degraded(format!("no cgroup for the canary: {error}")),
+        };
+        let index = u32::try_from(self.policy().scope_rules().policies().len()).unwrap_or(0);
+        let entered = cgroup
+            .id()
+            .map_err(|error| error.to_string())
+            .and_then(|id| self.with_kernel(|k| k.set_scope(id, index)).map_err(|e| e.to_string()));
+        if let Err(error) = entered {
+            return degraded(format!("the canary could not be brought into scope: {error}"));
+        }
+        match cgroup.fly(&self.canary_argument) {
+            Ok(true) => {}
+            Ok(false) => return degraded("the canary was not killed: this kernel attaches the program and does not run it".to_owned()),
+            Err(error) => return degraded(format!("the canary could not be started: {error}")),
+        }
+        let deadline = Instant::now() + CANARY_EVENT;
+        while self.pipeline.canaries.load(Ordering::Relaxed) == 0 {
+            if Instant::now() > deadline {
+                return degraded("the canary was killed and its event did not arrive".to_owned());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        None
+    }
+
+    fn every(
+        self: Arc<Self>,
+        interval: Duration,
+        stop: &Arc<AtomicBool>,
+        name: &str,
+        act: fn(&Agent),
+    ) -> Result<JoinHandle<()>, AgentError> {
+        let stop = stop.clone();
+        let body = move || {
+            while !stop.load(Ordering::Relaxed) {
+                act(&self);
+                let next = Instant::now() + interval;
+                while !stop.load(Ordering::Relaxed) && Instant::now() < next {
+                    std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
+                }
+            }
+        };
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        builder.spawn(body).map_err(|source| AgentError::Thread { source })
+    }
+}
+
+fn beat_interval(policy: &Policy) -> Duration {
+    if policy.lease.is_zero() { SLOWEST_BEAT } else { (policy.lease / 4).min(SLOWEST_BEAT) }
+}
+
+/// Reads and compiles the rules, the canary's among them.
+pub(crate) fn compile(
+    policy: &Policy,
+    canary_argument: &str,
+    generation: u32,
+) -> Result<(RuleSet, CommandTable), AgentError> {
+    let set = load(&policy.command.rules, policy.identity.as_deref())?;
+    let mut rules = set.rules.clone();
+    rules.push(canary_rule(canary_argument));
+    let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
+    Ok((set, table))
+}
+
+fn open_recorder(policy: &Policy) -> Result<Recorder, AgentError> {
+    let (journal, _notices) = Journal::open(JournalOptions {
+        directory: policy.journal.path.clone(),
+        keep: policy.journal.keep,
+        max_bytes: policy.journal.max_bytes,
+    })?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
+    let recorder = Recorder::new(journal, metrics);
+    Ok(if policy.compat_cryptnono { crate::compat::attach(recorder) } else { recorder })
+}
+
+/// A kernel that cannot carry the guard makes it absent, and the agent runs all the same: what is missing shows in the
+/// status. What an operator can mend (a second agent, privileges, no bpffs) is an error.
+fn load_kernel(
+    policy: &Policy,
+    root: &Path,
+    table: &CommandTable,
+) -> Result<(Option<Kernel>, Option<(GuardStatus, String)>), AgentError> {
+    let scope = scope_words(policy.scope_rules().patterns())?;
+    let policies = kernel_policies(policy);
+    match Kernel::load(&kernel_options(policy, root), table.words(), &scope, &policies) {
+        Ok(kernel) => {
+            Ok((Some(kernel), Some((GuardStatus::Degraded, "the canary has not been seen to die yet".to_owned()))))
+        }
+        Err(error @ (KernelError::Libbpf { .. } | KernelError::NoTypeInformation)) => {
+            Ok((None, Some((GuardStatus::Absent, error.to_string()))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Puts changed scope and modes in force for new cgroups; existing ones are entered by the next walk.
+pub(crate) fn put_scope_in_force(kernel: &mut Kernel, policy: &Policy) -> Result<(), KernelError> {
+    if let Ok(words) = scope_words(policy.scope_rules().patterns()) {
+        kernel.replace_scope_table(&words)?;
+    }
+    kernel.replace_policies(&kernel_policies(policy))
+}
+
+/// The scope's policies, and behind them the canary's own, which always enforces.
+fn kernel_policies(policy: &Policy) -> Vec<KernelPolicy> {
+    let mut policies: Vec<KernelPolicy> = policy
+        .scope_rules()
+        .policies()
+        .iter()
+        .map(|scope| KernelPolicy {
+            command: scope.is_some() && policy.command.enabled,
+            command_enforce: scope.is_some_and(|s| policy.mode.and(s.command) == Mode::Enforce),
+        })
+        .collect();
+    policies.push(KernelPolicy { command: true, command_enforce: true });
+    policies
+}
+
+pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
+    KernelOptions {
+        pins: policy.pins.clone(),
+        root_cgroup: fs::metadata(root).map_or(u64::MAX, |metadata| metadata.ino()),
+        lease: policy.lease,
+        uid_min: policy.scope_rules().users().then(uid_min),
+        users_policy: 1,
+        fileless_kill: policy.command.fileless_kill,
+        unscanned_kill: policy.command.unscanned_kill,
+    }
+}
+
+/// Where ids of people begin, by /etc/login.defs; 1000 where it does not say.
+fn uid_min() -> u32 {
+    let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix("UID_MIN")?.trim().parse().ok());
+    value.unwrap_or(1000).max(1)
+}
