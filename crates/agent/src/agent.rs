@@ -293,7 +293,9 @@ impl Agent {
             tracing::error!("the lease is not renewed: {error}");
         }
         self.refresh_metrics();
-        self.pipeline.recorder.journal().tidy();
+        if let Err(error) = self.pipeline.recorder.journal().tidy() {
+            tracing::error!("the journal cannot be tidied: {error}");
+        }
     }
 
     /// The status of the `command` guard, and why it is not better.

@@ -21,7 +21,7 @@ use hayward_model::{Actor, Guard};
 use hayward_record::journal::{Order, Query as JournalQuery};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::watch};
 
 use crate::{AgentError, agent::Agent, metrics};
 
@@ -105,12 +105,12 @@ struct EventsQuery {
     newest: bool,
 }
 
-/// Serves the API, and the metrics where settings want them, until `stop` is done. Both addresses are taken before
+/// Serves the API, and the metrics where settings want them, until `stop` is true. Both addresses are taken before
 /// `ready` is called.
 pub fn serve(
     agent: &Arc<Agent>,
     ready: impl FnOnce(),
-    stop: impl Future<Output = ()> + Clone + Send + 'static,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<(), AgentError> {
     let policy = agent.policy();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -133,8 +133,7 @@ pub fn serve(
             }
             let listener = tokio::net::TcpListener::from_std(listener)
                 .map_err(|source| AgentError::Thread { source })?;
-            let server = axum::serve(listener, metrics::router(agent.clone()))
-                .with_graceful_shutdown(stop.clone());
+            let server = axum::serve(listener, metrics::router(agent.clone()));
             tokio::spawn(async move { server.await });
         }
         ready();
@@ -142,7 +141,7 @@ pub fn serve(
         let server = axum::serve(api, app);
         tokio::select! {
             result = server => result.map_err(listen_error),
-            () = stop => Ok(()),
+            _ = stop.wait_for(|stop| *stop) => Ok(()),
         }
     })?;
     let _ = fs::remove_file(&socket);

@@ -10,6 +10,7 @@ mod scope;
 mod settings;
 mod verdict;
 
+pub use quantity::duration as parse_duration;
 pub use reference::reference;
 pub use scope::{ScopePolicy, ScopeRules};
 pub use settings::{

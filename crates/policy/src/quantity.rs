@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Parses a duration. The error says what would be right.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let milliseconds: u64 = match unit {
         "ms" => 1,

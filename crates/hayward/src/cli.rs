@@ -1,0 +1,290 @@
+//! The command line: what `hayward --help` shows.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hayward_model::Guard;
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
+rules are bad; 5 the kernel or missing privileges stand in the way; 6 what was asked about is not so.";
+
+/// Keeps public compute fair: stops mining and network abuse in the kernel, before it starts.
+#[derive(Debug, Parser)]
+#[command(name = "hayward", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The agent's socket.
+    #[arg(long, global = true, env = "HAYWARD_SOCKET", default_value = "/run/hayward/hayward.sock")]
+    pub(crate) socket: PathBuf,
+    /// Print JSON for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// A settings file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigArgument {
+    /// Settings file; without one, /etc/hayward/hayward.yaml where it exists, else the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    /// The file to read, if any.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        let packaged = PathBuf::from("/etc/hayward/hayward.yaml");
+        self.config.clone().or_else(|| packaged.exists().then_some(packaged))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the agent in the foreground.
+    Run(ConfigArgument),
+    /// Show what is guarded, and how well.
+    #[command(after_help = "Example: hayward status --wait enforcing --timeout 30s")]
+    Status {
+        /// Wait until the `command` guard has this status.
+        #[arg(long, value_name = "STATUS")]
+        wait: Option<WaitFor>,
+        /// How long to wait.
+        #[arg(long, default_value = "30s", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Say what this kernel can do.
+    Probe,
+    /// Play abuse harmlessly in a throwaway cgroup and show that it is stopped.
+    Drill,
+    /// Show records.
+    #[command(after_help = "Example: hayward events --since 2h --rule builtin/xmrig --follow")]
+    Events {
+        #[command(flatten)]
+        filter: Filter,
+        /// Go on with what comes.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Show one record with its evidence.
+    Explain {
+        /// The record's id.
+        id: String,
+    },
+    /// Show what was stopped, or would have been, by rule, image and namespace.
+    Report {
+        /// From when on: a duration (7d) or an instant.
+        #[arg(long, default_value = "7d", value_parser = since)]
+        since: jiff::Timestamp,
+    },
+    /// Say what is wrong with a settings file and the rules it names.
+    Check(ConfigArgument),
+    /// Judge offline.
+    #[command(subcommand)]
+    Judge(JudgeCommand),
+    /// Work on rule files.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Make the agent read settings and rules again.
+    Reload {
+        /// Only say what would change, and whom changed rules would have stopped.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stop enforcing at once; works without the agent.
+    #[command(after_help = "Example: hayward off --guard command --for 1h")]
+    Off {
+        /// One guard; without, all of them.
+        #[arg(long)]
+        guard: Option<Guard>,
+        /// For how long; without, until `hayward on`.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Enforce again; works without the agent.
+    On {
+        /// One guard; without, all of them.
+        #[arg(long)]
+        guard: Option<Guard>,
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Write settings and rules from those of another tool.
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
+    /// Remove the records of a user id or of a workload.
+    Forget {
+        /// A user id, or a workload's name.
+        subject: String,
+    },
+    /// Print a redacted bundle for a bug report.
+    Support,
+    /// Install binary, unit and settings on this host.
+    Install {
+        /// Below which folder; the root of the file system without.
+        #[arg(long, default_value = "/")]
+        root: PathBuf,
+    },
+    /// Remove everything that is pinned in the kernel; works without the agent.
+    Uninstall(ConfigArgument),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+    /// Print a generated reference for docs/.
+    #[command(hide = true)]
+    Reference {
+        /// Which one.
+        what: ReferenceKind,
+    },
+    /// Joins a cgroup and becomes the canary.
+    #[command(hide = true)]
+    Canary { cgroup: String, descriptor: String, argument: String },
+    /// What the canary does when nothing stops it.
+    #[command(hide = true)]
+    CanarySurvived { argument: String },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ReferenceKind {
+    Settings,
+    Metrics,
+    Cli,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitFor {
+    Enforcing,
+    Observing,
+}
+
+/// Which records.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Filter {
+    /// From when on: a duration (2h) or an instant (2026-11-01T12:00:00Z).
+    #[arg(long, value_parser = since)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Only this rule's.
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Only workloads whose name or cgroup holds this.
+    #[arg(long)]
+    pub(crate) workload: Option<String>,
+    /// At most so many, the newest.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JudgeCommand {
+    /// Judge a command line with the rules of a settings file.
+    #[command(after_help = "Example: hayward judge command 'xmrig -o stratum+tcp://pool:3333'")]
+    Command {
+        /// The command line, arguments separated by spaces.
+        line: String,
+        /// Path of the executable; without, the first argument.
+        #[arg(long)]
+        executable: Option<String>,
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// List the rules of files, or of the settings. Secret rules show their ids alone.
+    List {
+        /// Rule files; without, those of the settings.
+        files: Vec<String>,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Check rule files down to the kernel's table.
+    Test {
+        /// Rule files.
+        #[arg(required = true)]
+        files: Vec<String>,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Compare two rule files.
+    Diff {
+        /// The old one.
+        old: String,
+        /// The new one.
+        new: String,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Encrypt a file for age recipients, to standard output.
+    Encrypt {
+        /// The file.
+        file: PathBuf,
+        /// Public key (age1...); may be given several times.
+        #[arg(long = "recipient", required = true)]
+        recipients: Vec<String>,
+    },
+    /// Decrypt a file to standard output.
+    Decrypt {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Expand a recipe of lists and templates into a rule file, to standard output.
+    Generate {
+        /// The recipe; *.age is decrypted first.
+        recipe: PathBuf,
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Put rules of several files into one encrypted bundle, to standard output.
+    Export {
+        /// Rule files.
+        #[arg(required = true)]
+        files: Vec<String>,
+        /// Public key (age1...); may be given several times.
+        #[arg(long = "recipient", required = true)]
+        recipients: Vec<String>,
+        #[command(flatten)]
+        keys: Keys,
+    },
+}
+
+/// Where the age identities are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Keys {
+    /// File of age identities, for *.age files.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// From cryptnono's rule files (JSON) or its Helm values (YAML): writes hayward.yaml and rules.
+    Cryptnono {
+        /// JSON rule files or values.yaml.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Where to write; must not hold the files yet.
+        #[arg(long, default_value = ".")]
+        output: PathBuf,
+    },
+}
+
+/// `500ms`, `10s`, `5m`, `2h`, `30d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    hayward_policy::parse_duration(text)
+}
+
+fn since(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let ago = duration(text)?;
+    jiff::Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+}

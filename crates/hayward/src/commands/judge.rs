@@ -1,0 +1,72 @@
+//! `hayward judge` and `check`: offline, with the very tables that the kernel gets.
+
+use hayward_policy::Policy;
+use hayward_rules::{
+    load,
+    table::{CommandTable, Judgement, scope_words},
+};
+
+use crate::{
+    cli::{ConfigArgument, JudgeCommand},
+    failure::Failure,
+    show,
+};
+
+pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
+    let JudgeCommand::Command { line, executable, config } = command;
+    let (_, table, _) = compile(config)?;
+    let arguments: Vec<u8> = line
+        .split_ascii_whitespace()
+        .flat_map(|argument| argument.bytes().chain([0]))
+        .collect();
+    let first = line.split_ascii_whitespace().next().unwrap_or_default();
+    // A bare name stands for a file somewhere on the path.
+    let executable = executable.clone().unwrap_or_else(|| {
+        if first.starts_with('/') { first.to_owned() } else { format!("/{first}") }
+    });
+    let judged = table.judge(&arguments, Some(executable.as_bytes()), 0);
+    let (verdict, rule) = match judged {
+        Judgement::Clean => ("clean", None),
+        Judgement::Spared { rule, .. } => ("spared", Some(rule)),
+        Judgement::Observed { rule, .. } => ("observed", Some(rule)),
+        Judgement::Banned { rule, .. } => ("banned", Some(rule)),
+    };
+    let rule = rule.and_then(|rule| table.rules().get(rule as usize));
+    if json {
+        let reason = rule.filter(|rule| !rule.secret).and_then(|rule| rule.reason.clone());
+        return show::json(&serde_json::json!({
+            "verdict": verdict, "rule": rule.map(|rule| &rule.id), "reason": reason,
+        }));
+    }
+    match rule {
+        None => show::line(verdict),
+        Some(rule) => {
+            let reason = rule.reason.as_deref().filter(|_| !rule.secret).unwrap_or_default();
+            show::line(&format!("{verdict}  {}  {reason}", rule.id));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
+    let (policy, table, notices) = compile(config)?;
+    scope_words(policy.scope_rules().patterns())?;
+    if json {
+        return show::json(&serde_json::json!({
+            "rules": table.rules().len(), "table_bytes": table.words().len() * 4, "notices": notices,
+        }));
+    }
+    let file = config.file().map_or("default settings".to_owned(), |file| file.display().to_string());
+    show::line(&format!("{file}: good; {} rules, a table of {} KiB", table.rules().len(), table.words().len() / 256));
+    for notice in notices {
+        show::line(&format!("  note: {notice}"));
+    }
+    Ok(())
+}
+
+fn compile(config: &ConfigArgument) -> Result<(Policy, CommandTable, Vec<String>), Failure> {
+    let policy = Policy::load(config.file().as_deref())?;
+    let set = load(&policy.command.rules, policy.identity.as_deref())?;
+    let table = CommandTable::compile(set.rules, 1, |_| 0)?;
+    Ok((policy, table, set.notices))
+}

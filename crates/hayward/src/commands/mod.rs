@@ -1,0 +1,97 @@
+//! Every subcommand, one file each where it is more than a call.
+
+mod drill;
+mod events;
+mod install;
+mod judge;
+mod migrate;
+mod probe;
+mod rules;
+mod run;
+mod status;
+mod support;
+mod switch;
+
+use clap::CommandFactory;
+
+use crate::{
+    cli::{Cli, Command, ReferenceKind},
+    client,
+    failure::Failure,
+    show,
+};
+
+/// Does what the command line says.
+pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
+    let (socket, json) = (cli.socket, cli.json);
+    match cli.command {
+        Command::Run(config) => run::run(&config, json),
+        Command::Status { wait, timeout } => status::status(&socket, json, wait, timeout),
+        Command::Probe => probe::probe(json),
+        Command::Drill => drill::drill(&socket, json),
+        Command::Events { filter, follow } => events::events(&socket, json, &filter, follow),
+        Command::Explain { id } => events::explain(&socket, json, &id),
+        Command::Report { since } => events::report(&socket, json, since),
+        Command::Check(config) => judge::check(&config, json),
+        Command::Judge(command) => judge::judge(&command, json),
+        Command::Rules(command) => rules::rules(command, json),
+        Command::Reload { dry_run } => switch::reload(&socket, json, dry_run),
+        Command::Off { guard, time, config } => switch::off(&socket, json, guard, time, &config),
+        Command::On { guard, config } => switch::on(&socket, json, guard, &config),
+        Command::Migrate(command) => migrate::migrate(&command, json),
+        Command::Forget { subject } => {
+            let request = hayward_agent::ForgetRequest { subject };
+            let answer: serde_json::Value = client::post(&socket, "/v1/forget", &request)?;
+            if json {
+                return show::json(&answer);
+            }
+            show::line(&format!("{} records removed", answer["removed"]));
+            Ok(())
+        }
+        Command::Support => support::support(&socket),
+        Command::Install { root } => install::install(&root),
+        Command::Uninstall(config) => install::uninstall(&config, json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "hayward", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+        Command::Reference { what } => {
+            show::line(reference(what).trim_end());
+            Ok(())
+        }
+        Command::Canary { cgroup, descriptor, argument } => {
+            Err(hayward_agent::launch_canary(&cgroup, &descriptor, &argument).into())
+        }
+        Command::CanarySurvived { argument } => {
+            Err(Failure::NotSo(format!("the canary {argument} was not stopped")))
+        }
+    }
+}
+
+fn reference(what: ReferenceKind) -> String {
+    match what {
+        ReferenceKind::Settings => hayward_policy::reference(),
+        ReferenceKind::Metrics => hayward_record::metrics::reference(),
+        ReferenceKind::Cli => {
+            let mut text = "# Command line\n".to_owned();
+            let mut command = Cli::command();
+            command.build();
+            describe(&mut command, "hayward", &mut text);
+            text
+        }
+    }
+}
+
+/// A section for a command and for each below it.
+fn describe(command: &mut clap::Command, name: &str, text: &mut String) {
+    let help = command.render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    text.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
+    for below in command.get_subcommands_mut() {
+        if !below.is_hide_set() && below.get_name() != "help" {
+            let name = format!("{name} {}", below.get_name());
+            describe(below, &name, text);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `hayward status`: what is guarded, and how well.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use hayward_agent::StatusReport;
+use hayward_model::GuardStatus;
+
+use crate::{cli::WaitFor, client, failure::Failure, show};
+
+/// How often a waiting client asks.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+pub(crate) fn status(
+    socket: &Path,
+    json: bool,
+    wait: Option<WaitFor>,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let report = match wait {
+        None => client::get(socket, "/v1/status")?,
+        Some(wanted) => wait_for(socket, wanted, timeout)?,
+    };
+    if json {
+        return show::json(&report);
+    }
+    print(&report);
+    Ok(())
+}
+
+fn wait_for(socket: &Path, wanted: WaitFor, timeout: Duration) -> Result<StatusReport, Failure> {
+    let wanted = match wanted {
+        WaitFor::Enforcing => GuardStatus::Enforcing,
+        WaitFor::Observing => GuardStatus::Observing,
+    };
+    let deadline = Instant::now() + timeout;
+    loop {
+        let answer: Result<StatusReport, Failure> = client::get(socket, "/v1/status");
+        let now = match &answer {
+            Ok(report) if report.guards.values().all(|guard| guard.status == wanted) => return answer,
+            Ok(report) => {
+                let described = report.guards.iter().map(|(name, guard)| {
+                    let reason = guard.reason.clone().unwrap_or_default();
+                    format!("{name} is {} {reason}", guard.status.name())
+                });
+                described.collect::<Vec<_>>().join("; ")
+            }
+            Err(failure) => failure.to_string(),
+        };
+        if Instant::now() > deadline {
+            let name = wanted.name();
+            return Err(Failure::NotSo(format!("not {name} after {} s: {now}", timeout.as_secs())));
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+}
+
+fn print(report: &StatusReport) {
+    show::line(&format!(
+        "hayward {} (pid {}), up {} s, cgroup root {}",
+        report.version, report.pid, report.uptime_seconds, report.cgroup_root
+    ));
+    for (name, guard) in &report.guards {
+        let reason = guard.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        show::line(&format!("  {name}  {}{reason}", show::status(guard.status)));
+        show::line(&format!(
+            "    {} rules (generation {}), {} cgroups in scope, last scan {} processes in {:.1} ms",
+            guard.rules,
+            guard.generation,
+            guard.cgroups_in_scope,
+            guard.scan.processes,
+            guard.scan.milliseconds
+        ));
+        let counters = guard.counters.iter().filter(|(_, value)| **value > 0);
+        let counters: Vec<_> = counters.map(|(name, value)| format!("{name} {value}")).collect();
+        show::line(&format!("    {}", counters.join(", ")));
+    }
+    if let Some(listen) = &report.metrics.listen {
+        show::line(&format!("  metrics  http://{listen}/metrics"));
+    }
+    show::line(&format!("  journal  {}", report.journal));
+    for notice in &report.notices {
+        show::line(&format!("  note: {notice}"));
+    }
+}
