@@ -24,7 +24,11 @@ pub(crate) fn table(strings: usize) -> CommandTable {
     let rule = Rule {
         id: "bench".to_owned(),
         banned,
-        executable: vec!["xmrig".to_owned(), "minerd".to_owned(), "xmr-stak*".to_owned()],
+        executable: vec![
+            "xmrig".to_owned(),
+            "minerd".to_owned(),
+            "xmr-stak*".to_owned(),
+        ],
         allow: Vec::new(),
         mode: Mode::Enforce,
         response: None,
@@ -32,7 +36,10 @@ pub(crate) fn table(strings: usize) -> CommandTable {
         source: None,
         expires: None,
         secret: false,
-        origin: Origin { file: "bench".to_owned(), line: 1 },
+        origin: Origin {
+            file: "bench".to_owned(),
+            line: 1,
+        },
     };
     let mut strings_only = rule.clone();
     strings_only.executable.clear();
@@ -46,7 +53,12 @@ pub(crate) fn table(strings: usize) -> CommandTable {
 /// A harmless command line of exactly so many bytes, as a notebook server starts them.
 pub(crate) fn line(bytes: usize) -> Vec<u8> {
     let text = b"/opt/conda/bin/python\0-m\0ipykernel_launcher\0-f\0/home/jovyan/.local/share/jupyter/runtime/kernel-3f0a9c52-7b1d-4c7e-9a57-1f1f5b7d0c11.json\0--matplotlib\0inline\0--log-level=30\0";
-    let mut line: Vec<u8> = text.iter().copied().cycle().take(bytes.saturating_sub(1)).collect();
+    let mut line: Vec<u8> = text
+        .iter()
+        .copied()
+        .cycle()
+        .take(bytes.saturating_sub(1))
+        .collect();
     line.push(0);
     line
 }

@@ -12,7 +12,10 @@ fn main() -> anyhow::Result<()> {
         let compiled = began.elapsed();
         let mut judge = KernelJudge::new(table.words())?;
         let loaded = began.elapsed();
-        print!("{strings} strings, {} KiB, compile {compiled:?} load {loaded:?}:", table.words().len() / 256);
+        print!(
+            "{strings} strings, {} KiB, compile {compiled:?} load {loaded:?}:",
+            table.words().len() / 256
+        );
         for bytes in [100, 160, 1_000, 10_000, 100_000] {
             let line = corpus::line(bytes);
             let mut best = vec![];

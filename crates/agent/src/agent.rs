@@ -53,7 +53,9 @@ pub enum AgentError {
         source: std::io::Error,
     },
     /// No cgroup2.
-    #[error("no cgroup2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`")]
+    #[error(
+        "no cgroup2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`"
+    )]
     NoCgroup2,
     /// A thread could not be started.
     #[error("cannot start a thread: {source}")]
@@ -112,17 +114,25 @@ pub struct Agent {
 impl Agent {
     /// The policy in force.
     pub fn policy(&self) -> Arc<Policy> {
-        self.pipeline.policy.read().map_or_else(|e| e.into_inner().clone(), |p| p.clone())
+        self.pipeline
+            .policy
+            .read()
+            .map_or_else(|e| e.into_inner().clone(), |p| p.clone())
     }
 
     pub(crate) fn with_kernel<T>(
         &self,
         act: impl FnOnce(&mut Kernel) -> Result<T, KernelError>,
     ) -> Result<T, KernelError> {
-        let mut kernel = self.kernel.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kernel = self
+            .kernel
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match kernel.as_mut() {
             Some(kernel) => act(kernel),
-            None => Err(KernelError::NothingPinned { path: self.policy().pins.clone() }),
+            None => Err(KernelError::NothingPinned {
+                path: self.policy().pins.clone(),
+            }),
         }
     }
 
@@ -144,8 +154,18 @@ impl Agent {
         let generation = self.generation.load(Ordering::Relaxed) + 1;
         let (set, table) = start::compile(&policy, &self.canary_argument, generation)?;
         let old: Vec<_> = {
-            let tables = self.pipeline.tables.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-            tables.current.rules().iter().filter(|r| r.origin.file != "agent").cloned().collect()
+            let tables = self
+                .pipeline
+                .tables
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            tables
+                .current
+                .rules()
+                .iter()
+                .filter(|r| r.origin.file != "agent")
+                .cloned()
+                .collect()
         };
         let difference = diff(&old, &set.rules);
         let mut report = ReloadReport {
@@ -180,7 +200,12 @@ impl Agent {
     /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.
     fn would_stop(&self, table: &hayward_rules::table::CommandTable) -> Vec<(String, String)> {
         use hayward_rules::table::Judgement;
-        let Ok(records) = self.pipeline.recorder.journal().reader().query(hayward_record::Query::default())
+        let Ok(records) = self
+            .pipeline
+            .recorder
+            .journal()
+            .reader()
+            .query(hayward_record::Query::default())
         else {
             return Vec::new();
         };
@@ -202,9 +227,16 @@ impl Agent {
     }
 
     /// Switches a guard, or everything, off: for a time, or until it is switched on.
-    pub fn off(&self, guard: Option<Guard>, time: Option<Duration>, actor: Actor) -> Result<(), AgentError> {
+    pub fn off(
+        &self,
+        guard: Option<Guard>,
+        time: Option<Duration>,
+        actor: Actor,
+    ) -> Result<(), AgentError> {
         self.with_kernel(|kernel| kernel.cells().off(guard, time))?;
-        let detail = time.map_or("until switched on".to_owned(), |t| format!("for {} s", t.as_secs()));
+        let detail = time.map_or("until switched on".to_owned(), |t| {
+            format!("for {} s", t.as_secs())
+        });
         self.record_act(Action::SwitchedOff, guard, Some(actor), detail);
         Ok(())
     }
@@ -218,14 +250,24 @@ impl Agent {
 
     /// Removes the records of a user (a number) or of a workload (its name). Returns how many.
     pub fn forget(&self, subject: &str, actor: Actor) -> Result<u64, AgentError> {
-        let forgotten = self.pipeline.recorder.journal().forget(&Subject::from(subject))?;
+        let forgotten = self
+            .pipeline
+            .recorder
+            .journal()
+            .forget(&Subject::from(subject))?;
         let detail = format!("{} records removed", forgotten.removed);
         self.record_act(Action::Forgot, None, Some(actor), detail);
         Ok(forgotten.removed)
     }
 
     /// Records something that concerns the whole agent.
-    pub fn record_act(&self, action: Action, guard: Option<Guard>, actor: Option<Actor>, detail: String) {
+    pub fn record_act(
+        &self,
+        action: Action,
+        guard: Option<Guard>,
+        actor: Option<Actor>,
+        detail: String,
+    ) {
         let time = Timestamp::now();
         self.pipeline.recorder.record(&Record {
             id: id::next(time),
@@ -275,8 +317,19 @@ impl Agent {
     /// Scans the processes in scope once.
     pub(crate) fn scan(&self) {
         self.enter_existing_cgroups();
-        let Ok(table) = self.pipeline.tables.read().map(|tables| tables.current.clone()) else { return };
-        let scoped = self.scoped.read().map(|scoped| scoped.clone()).unwrap_or_default();
+        let Ok(table) = self
+            .pipeline
+            .tables
+            .read()
+            .map(|tables| tables.current.clone())
+        else {
+            return;
+        };
+        let scoped = self
+            .scoped
+            .read()
+            .map(|scoped| scoped.clone())
+            .unwrap_or_default();
         let off = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command));
         if matches!(off, Ok(Some(_))) {
             return;
@@ -302,17 +355,29 @@ impl Agent {
     pub(crate) fn guard_status(&self) -> (GuardStatus, Option<String>) {
         let policy = self.policy();
         if !policy.command.enabled {
-            return (GuardStatus::Off, Some("not listed under `guards`".to_owned()));
+            return (
+                GuardStatus::Off,
+                Some("not listed under `guards`".to_owned()),
+            );
         }
-        if let Ok(Some(until)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command)) {
+        if let Ok(Some(until)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command))
+        {
             let reason = if until == u64::MAX {
                 "switched off until `hayward on`".to_owned()
             } else {
-                format!("switched off for another {} s", until.saturating_sub(hayward_kernel::boot_ns()) / 1_000_000_000)
+                format!(
+                    "switched off for another {} s",
+                    until.saturating_sub(hayward_kernel::boot_ns()) / 1_000_000_000
+                )
             };
             return (GuardStatus::Off, Some(reason));
         }
-        if let Some((status, reason)) = self.unproven.lock().ok().and_then(|unproven| unproven.clone()) {
+        if let Some((status, reason)) = self
+            .unproven
+            .lock()
+            .ok()
+            .and_then(|unproven| unproven.clone())
+        {
             return (status, Some(reason));
         }
         match policy.mode.and(policy.command.mode) {
@@ -332,10 +397,15 @@ impl Agent {
             status,
             reason,
             rules: tables.as_ref().map_or(0, |tables| tables.count()),
-            generation: tables.as_ref().map_or(0, |tables| tables.current.generation()),
+            generation: tables
+                .as_ref()
+                .map_or(0, |tables| tables.current.generation()),
             cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
             counters: self.counters(),
-            scan: ScanReport { processes: scan.processes, milliseconds: scan.ns as f64 / 1e6 },
+            scan: ScanReport {
+                processes: scan.processes,
+                milliseconds: scan.ns as f64 / 1e6,
+            },
         };
         StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -344,16 +414,29 @@ impl Agent {
             adopted: self.adopted,
             guards: BTreeMap::from([(Guard::Command.name().to_owned(), guard)]),
             metrics: MetricsReport {
-                listen: self.metrics_listen.lock().ok().and_then(|listen| listen.clone()),
+                listen: self
+                    .metrics_listen
+                    .lock()
+                    .ok()
+                    .and_then(|listen| listen.clone()),
             },
             cgroup_root: policy.cgroup_root.clone(),
             journal: policy.journal.path.display().to_string(),
-            notices: self.notices.lock().map(|notices| notices.clone()).unwrap_or_default(),
+            notices: self
+                .notices
+                .lock()
+                .map(|notices| notices.clone())
+                .unwrap_or_default(),
         }
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {
-        let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) else { return BTreeMap::new() };
-        counters.by_name().map(|(name, value)| (name.to_owned(), value)).collect()
+        let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) else {
+            return BTreeMap::new();
+        };
+        counters
+            .by_name()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }

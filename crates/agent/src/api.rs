@@ -1,12 +1,6 @@
 //! The local API: HTTP over a unix socket. Peer credentials decide: readers look, operators (root) act.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -36,10 +30,19 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         let credentials = stream.io().peer_cred();
         // Whoever cannot be told is nobody.
-        credentials.map_or(Self { uid: u32::MAX, pid: 0 }, |credentials| Self {
-            uid: credentials.uid(),
-            pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
-        })
+        credentials.map_or(
+            Self {
+                uid: u32::MAX,
+                pid: 0,
+            },
+            |credentials| Self {
+                uid: credentials.uid(),
+                pid: credentials
+                    .pid()
+                    .and_then(|pid| u32::try_from(pid).ok())
+                    .unwrap_or(0),
+            },
+        )
     }
 }
 
@@ -47,7 +50,10 @@ impl Peer {
     /// Only root acts. The group of readers is kept by the socket's own permissions.
     fn operator(self) -> Result<Actor, ApiError> {
         if self.uid == 0 {
-            return Ok(Actor { uid: self.uid, pid: self.pid });
+            return Ok(Actor {
+                uid: self.uid,
+                pid: self.pid,
+            });
         }
         let message = format!("uid {} may look and not act: use sudo", self.uid);
         Err(ApiError(StatusCode::FORBIDDEN, message))
@@ -127,7 +133,10 @@ pub fn serve(
     runtime.block_on(async {
         let api = listen(&socket, &policy.api.readers).map_err(listen_error)?;
         if let Some(listener) = listener {
-            let address = listener.local_addr().map(|address| address.to_string()).ok();
+            let address = listener
+                .local_addr()
+                .map(|address| address.to_string())
+                .ok();
             if let Ok(mut current) = agent.metrics_listen.lock() {
                 *current = address;
             }
@@ -174,7 +183,9 @@ fn listen(socket: &Path, readers: &str) -> io::Result<UnixListener> {
 /// Looked up in the file itself: a static binary has no name service.
 fn group_id(name: &str) -> Option<u32> {
     let text = fs::read_to_string("/etc/group").ok()?;
-    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+    let line = text
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
     line.split(':').nth(2)?.parse().ok()
 }
 
@@ -205,13 +216,23 @@ async fn events(
         workload: query.workload,
         id: query.id,
         limit: query.limit,
-        order: if query.newest { Order::NewestFirst } else { Order::OldestFirst },
+        order: if query.newest {
+            Order::NewestFirst
+        } else {
+            Order::OldestFirst
+        },
         ..JournalQuery::default()
     };
     let failed = |error: hayward_record::JournalError| {
         ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     };
-    let records = agent.pipeline.recorder.journal().reader().query(query).map_err(failed)?;
+    let records = agent
+        .pipeline
+        .recorder
+        .journal()
+        .reader()
+        .query(query)
+        .map_err(failed)?;
     let mut body = String::new();
     for record in records {
         let line = serde_json::to_string(&record.map_err(failed)?);
@@ -236,7 +257,11 @@ async fn off(
     Json(request): Json<OffRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
     let actor = peer.operator()?;
-    agent.off(request.guard, request.seconds.map(Duration::from_secs), actor)?;
+    agent.off(
+        request.guard,
+        request.seconds.map(Duration::from_secs),
+        actor,
+    )?;
     Ok(Json(agent.status()))
 }
 

@@ -24,7 +24,11 @@ pub(crate) const CANARY_RULE: &str = "hayward/canary";
 
 /// The canary's banned argument: no other process has a reason to know it.
 pub(crate) fn banned_argument() -> String {
-    format!("hayward-canary-{}-{:x}", std::process::id(), hayward_kernel::boot_ns())
+    format!(
+        "hayward-canary-{}-{:x}",
+        std::process::id(),
+        hayward_kernel::boot_ns()
+    )
 }
 
 /// A cgroup for one canary, removed when dropped.
@@ -65,7 +69,10 @@ impl CanaryCgroup {
 impl Drop for CanaryCgroup {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir(&self.path) {
-            tracing::warn!("cannot remove the canary's cgroup {}: {error}", self.path.display());
+            tracing::warn!(
+                "cannot remove the canary's cgroup {}: {error}",
+                self.path.display()
+            );
         }
     }
 }
@@ -84,5 +91,8 @@ pub fn launch(cgroup: &str, descriptor: &str, argument: &str) -> io::Error {
     if let Err(error) = fs::write(Path::new(cgroup).join("cgroup.procs"), "0") {
         return error;
     }
-    Command::new(format!("/proc/self/fd/{descriptor}")).arg("canary-survived").arg(argument).exec()
+    Command::new(format!("/proc/self/fd/{descriptor}"))
+        .arg("canary-survived")
+        .arg(argument)
+        .exec()
 }

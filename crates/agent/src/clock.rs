@@ -13,5 +13,7 @@ pub(crate) fn timestamp(event_boot_ns: u64) -> Timestamp {
 /// The kernel's clock at a point in time; one before boot is 1, since 0 means never.
 pub(crate) fn to_boot_ns(time: Timestamp) -> u64 {
     let ahead = time.as_nanosecond() - Timestamp::now().as_nanosecond();
-    u64::try_from(i128::from(boot_ns()) + ahead).unwrap_or(0).max(1)
+    u64::try_from(i128::from(boot_ns()) + ahead)
+        .unwrap_or(0)
+        .max(1)
 }

@@ -19,27 +19,28 @@ pub(crate) fn start(
     stop: Arc<AtomicBool>,
 ) -> Result<std::thread::JoinHandle<()>, AgentError> {
     let (ready, opened) = std::sync::mpsc::channel();
-    let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || {
-        let opening = agent.with_kernel(|kernel| {
-            kernel.events(|bytes| agent.pipeline.take_bytes(bytes))
+    let thread = std::thread::Builder::new()
+        .name("events".to_owned())
+        .spawn(move || {
+            let opening =
+                agent.with_kernel(|kernel| kernel.events(|bytes| agent.pipeline.take_bytes(bytes)));
+            let stream = match opening {
+                Ok(stream) => {
+                    let _ = ready.send(Ok(()));
+                    stream
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            while !stop.load(Ordering::Relaxed) {
+                if let Err(error) = stream.poll(WAIT) {
+                    tracing::error!("{error}");
+                    std::thread::sleep(WAIT);
+                }
+            }
         });
-        let stream = match opening {
-            Ok(stream) => {
-                let _ = ready.send(Ok(()));
-                stream
-            }
-            Err(error) => {
-                let _ = ready.send(Err(error));
-                return;
-            }
-        };
-        while !stop.load(Ordering::Relaxed) {
-            if let Err(error) = stream.poll(WAIT) {
-                tracing::error!("{error}");
-                std::thread::sleep(WAIT);
-            }
-        }
-    });
     let thread = thread.map_err(|error| AgentError::Thread { source: error })?;
     opened.recv().unwrap_or(Ok(()))?;
     Ok(thread)

@@ -14,7 +14,12 @@ impl Agent {
         let guard = Guard::Command;
         metrics.set_status(guard, self.guard_status().0);
         if let Ok(tables) = self.pipeline.tables.read() {
-            metrics.set_rules(guard, tables.count(), tables.current.generation(), tables.loaded);
+            metrics.set_rules(
+                guard,
+                tables.count(),
+                tables.current.generation(),
+                tables.loaded,
+            );
         }
         if let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) {
             metrics.set_checked(guard, counters.checked);
@@ -23,7 +28,10 @@ impl Agent {
             metrics.set_unscanned(guard, "too-long", counters.unscanned_long);
             metrics.set_unscanned(guard, "read-failed", counters.unscanned_read);
         }
-        let undecodable = self.pipeline.undecodable.load(std::sync::atomic::Ordering::Relaxed);
+        let undecodable = self
+            .pipeline
+            .undecodable
+            .load(std::sync::atomic::Ordering::Relaxed);
         metrics.set_events_lost(guard, "undecodable", undecodable);
     }
 }
@@ -47,5 +55,8 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
 async fn respond(agent: Arc<Agent>) -> impl IntoResponse {
     agent.refresh_metrics();
     let body = agent.pipeline.recorder.metrics().encode();
-    ([(header::CONTENT_TYPE, hayward_record::metrics::CONTENT_TYPE)], body)
+    (
+        [(header::CONTENT_TYPE, hayward_record::metrics::CONTENT_TYPE)],
+        body,
+    )
 }

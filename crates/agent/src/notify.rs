@@ -7,7 +7,9 @@ use std::os::{
 
 /// Sends `state`, such as `READY=1`. Without a service manager nothing happens.
 pub fn notify(state: &str) {
-    let Ok(path) = std::env::var("NOTIFY_SOCKET") else { return };
+    let Ok(path) = std::env::var("NOTIFY_SOCKET") else {
+        return;
+    };
     let sent = UnixDatagram::unbound().and_then(|socket| match path.strip_prefix('@') {
         Some(name) => socket.send_to_addr(state.as_bytes(), &SocketAddr::from_abstract_name(name)?),
         None => socket.send_to(state.as_bytes(), path),

@@ -49,19 +49,29 @@ impl Pipeline {
 
     /// Takes one event to its end.
     pub fn take(&self, event: Event) {
-        let Some(finding) = hayward_detect::command(event) else { return };
-        let table = self.tables.read().ok().and_then(|t| t.of_generation(finding.generation));
+        let Some(finding) = hayward_detect::command(event) else {
+            return;
+        };
+        let table = self
+            .tables
+            .read()
+            .ok()
+            .and_then(|t| t.of_generation(finding.generation));
         let Some((finding, table)) = judge_unscanned(finding, table, &self.current_table()) else {
             return;
         };
-        let rule = finding.rule.and_then(|rule| table.as_ref()?.rules().get(rule as usize)).cloned();
+        let rule = finding
+            .rule
+            .and_then(|rule| table.as_ref()?.rules().get(rule as usize))
+            .cloned();
         if rule.as_ref().is_some_and(|rule| rule.id == CANARY_RULE) {
             self.canaries.fetch_add(1, Relaxed);
             return;
         }
         let verdict = self.decide(finding, rule.as_ref());
         let outcome = respond(verdict);
-        self.recorder.record(&self.describe(outcome, rule.as_ref(), table.as_deref()));
+        self.recorder
+            .record(&self.describe(outcome, rule.as_ref(), table.as_deref()));
     }
 
     fn current_table(&self) -> Option<Arc<CommandTable>> {
@@ -70,33 +80,73 @@ impl Pipeline {
 
     /// The policy in force for a finding's workload and rule.
     fn decide(&self, finding: Finding, rule: Option<&Rule>) -> Verdict {
-        let path = self.cgroups.lock().ok().and_then(|mut c| c.path_of(finding.cgroup_id));
-        let policy = self.policy.read().map_or_else(|e| e.into_inner().clone(), |p| p.clone());
+        let path = self
+            .cgroups
+            .lock()
+            .ok()
+            .and_then(|mut c| c.path_of(finding.cgroup_id));
+        let policy = self
+            .policy
+            .read()
+            .map_or_else(|e| e.into_inner().clone(), |p| p.clone());
         let mode = rule.map_or(Mode::Enforce, |rule| rule.mode);
         let response = rule.and_then(|rule| rule.response);
         policy.judge(finding, mode, response, path.as_deref())
     }
 
     /// The journal's line. What a secret rule matched is masked everywhere.
-    fn describe(&self, outcome: Outcome, rule: Option<&Rule>, table: Option<&CommandTable>) -> Record {
-        let Verdict { finding, mode, response } = outcome.verdict;
-        let Finding { guard, generation, mut process, cgroup_id, boot_ns, mut evidence, .. } = finding;
+    fn describe(
+        &self,
+        outcome: Outcome,
+        rule: Option<&Rule>,
+        table: Option<&CommandTable>,
+    ) -> Record {
+        let Verdict {
+            finding,
+            mode,
+            response,
+        } = outcome.verdict;
+        let Finding {
+            guard,
+            generation,
+            mut process,
+            cgroup_id,
+            boot_ns,
+            mut evidence,
+            ..
+        } = finding;
         let line = process.command_line.clone().into_bytes();
-        let matched = rule.zip(table).and_then(|(_, table)| {
-            table.matched_text(finding.rule?, &line, evidence.match_end?)
-        });
+        let matched = rule
+            .zip(table)
+            .and_then(|(_, table)| table.matched_text(finding.rule?, &line, evidence.match_end?));
         let secret = rule.is_some_and(|rule| rule.secret);
-        let ranges = table.map(|table| table.secret_ranges(&line)).unwrap_or_default();
-        let how = self.policy.read().map_or(CommandLines::None, |p| p.journal.command_lines);
+        let ranges = table
+            .map(|table| table.secret_ranges(&line))
+            .unwrap_or_default();
+        let how = self
+            .policy
+            .read()
+            .map_or(CommandLines::None, |p| p.journal.command_lines);
         process.command_line = mask_bytes(&line, how, &ranges);
-        evidence.match_window = evidence.match_window.filter(|_| !secret).map(|w| mask(&w, how, &[]));
+        evidence.match_window = evidence
+            .match_window
+            .filter(|_| !secret)
+            .map(|w| mask(&w, how, &[]));
         if rule.is_some_and(|rule| rule.secret && !rule.executable.is_empty()) {
             // The name itself is the secret.
-            for text in [&mut process.executable, &mut process.comm, &mut process.command_line] {
+            for text in [
+                &mut process.executable,
+                &mut process.comm,
+                &mut process.command_line,
+            ] {
                 *text = MASKED.to_owned();
             }
         }
-        let workload = self.cgroups.lock().ok().map(|mut cgroups| cgroups.workload(cgroup_id));
+        let workload = self
+            .cgroups
+            .lock()
+            .ok()
+            .map(|mut cgroups| cgroups.workload(cgroup_id));
         let time = clock::timestamp(boot_ns);
         Record {
             id: id::next(time),
@@ -104,7 +154,9 @@ impl Pipeline {
             action: outcome.action,
             guard: Some(guard),
             rule: rule.map(|rule| rule.id.clone()),
-            reason: rule.filter(|_| !secret).and_then(|rule| rule.reason.clone()),
+            reason: rule
+                .filter(|_| !secret)
+                .and_then(|rule| rule.reason.clone()),
             matched: matched.filter(|_| !secret),
             generation: Some(generation),
             mode: Some(mode),
@@ -134,7 +186,11 @@ fn judge_unscanned(
         finding.done = Some(Action::Missed);
         return Some((finding, table));
     };
-    let judged = current.judge(&running.arguments, Some(&running.executable), finding.boot_ns);
+    let judged = current.judge(
+        &running.arguments,
+        Some(&running.executable),
+        finding.boot_ns,
+    );
     finding.generation = current.generation();
     match judged {
         Judgement::Clean => finding.done = Some(Action::Cleared),
@@ -163,5 +219,9 @@ fn respond(verdict: Verdict) -> Outcome {
         }
         (None, ..) => (Action::Observed, None),
     };
-    Outcome { verdict, action, error }
+    Outcome {
+        verdict,
+        action,
+        error,
+    }
 }

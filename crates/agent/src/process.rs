@@ -1,6 +1,6 @@
 //! What /proc tells of a running process. Any of it may be gone between two reads.
 
-use std::{fs, os::unix::fs::MetadataExt, os::unix::ffi::OsStrExt};
+use std::{fs, os::unix::ffi::OsStrExt, os::unix::fs::MetadataExt};
 
 /// Ticks of /proc/PID/stat are hundredths of a second on every architecture (USER_HZ).
 const NS_PER_TICK: u64 = 10_000_000;
@@ -30,7 +30,14 @@ pub(crate) fn read(pid: u32) -> Option<Running> {
     let executable = fs::read_link(format!("/proc/{pid}/exe"))
         .map(|path| path.as_os_str().as_bytes().to_vec())
         .unwrap_or_default();
-    Some(Running { arguments, executable, comm, parent_pid, start_boot_ns, uid })
+    Some(Running {
+        arguments,
+        executable,
+        comm,
+        parent_pid,
+        start_boot_ns,
+        uid,
+    })
 }
 
 /// Whether the process that the kernel saw still has this pid: start times agree within a tick.

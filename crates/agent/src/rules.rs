@@ -18,7 +18,11 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(crate) fn new(table: CommandTable) -> Self {
-        Self { current: Arc::new(table), previous: None, loaded: Timestamp::now() }
+        Self {
+            current: Arc::new(table),
+            previous: None,
+            loaded: Timestamp::now(),
+        }
     }
 
     /// Makes `table` the current one.
@@ -61,6 +65,9 @@ pub(crate) fn canary_rule(argument: &str) -> Rule {
         source: None,
         expires: None,
         secret: false,
-        origin: Origin { file: "agent".to_owned(), line: 1 },
+        origin: Origin {
+            file: "agent".to_owned(),
+            line: 1,
+        },
     }
 }

@@ -24,7 +24,11 @@ pub(crate) struct ScanCost {
 }
 
 /// Scans the processes of `cgroups` once.
-pub(crate) fn scan(pipeline: &Pipeline, table: &CommandTable, cgroups: &[(u64, PathBuf)]) -> ScanCost {
+pub(crate) fn scan(
+    pipeline: &Pipeline,
+    table: &CommandTable,
+    cgroups: &[(u64, PathBuf)],
+) -> ScanCost {
     let began = Instant::now();
     let mut cost = ScanCost::default();
     for (id, path) in cgroups {
@@ -42,7 +46,10 @@ pub(crate) fn scan(pipeline: &Pipeline, table: &CommandTable, cgroups: &[(u64, P
 fn members(cgroup: &Path) -> Vec<u32> {
     let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
     // 0 stands for a process of another pid namespace that has no number here.
-    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1).collect()
+    text.lines()
+        .filter_map(|line| line.parse().ok())
+        .filter(|pid| *pid > 1)
+        .collect()
 }
 
 fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
@@ -58,7 +65,10 @@ fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
         Judgement::Observed { rule, end } => (rule, end, true),
         Judgement::Banned { rule, end } => (rule, end, false),
     };
-    let line = running.arguments.strip_suffix(&[0]).unwrap_or(&running.arguments);
+    let line = running
+        .arguments
+        .strip_suffix(&[0])
+        .unwrap_or(&running.arguments);
     Some(Event::Running(RunningEvent {
         boot_ns: now,
         generation: table.generation(),
@@ -72,7 +82,10 @@ fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
         observe,
         comm: running.comm,
         executable: running.executable,
-        command_line: line.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect(),
+        command_line: line
+            .iter()
+            .map(|byte| if *byte == 0 { b' ' } else { *byte })
+            .collect(),
         match_end: end,
     }))
 }

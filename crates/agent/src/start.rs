@@ -113,16 +113,29 @@ impl Agent {
             if let Ok(mut current) = self.unproven.lock() {
                 *current = unproven;
             }
-            threads.push(self.clone().every(beat_interval(&self.policy()), &stop, "beat", Agent::beat)?);
+            threads.push(self.clone().every(
+                beat_interval(&self.policy()),
+                &stop,
+                "beat",
+                Agent::beat,
+            )?);
             let scan = self.policy().command.scan;
             if !scan.is_zero() {
                 threads.push(self.clone().every(scan, &stop, "scan", Agent::scan)?);
             }
         }
-        let detail = if self.adopted { "programs of an earlier agent were taken over" } else { "" };
+        let detail = if self.adopted {
+            "programs of an earlier agent were taken over"
+        } else {
+            ""
+        };
         self.record_act(Action::Started, None, None, detail.to_owned());
         self.refresh_metrics();
-        Ok(Running { agent: self, stop, threads })
+        Ok(Running {
+            agent: self,
+            stop,
+            threads,
+        })
     }
 
     /// What the kernel counted while no agent looked.
@@ -133,7 +146,11 @@ impl Agent {
         if let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) {
             let notice = format!(
                 "taken over from an earlier agent; since its programs were first pinned: {} judged, {} killed, {} spared, {} observed, {} events lost",
-                counters.checked, counters.killed, counters.spared, counters.observed, counters.lost_ring_full
+                counters.checked,
+                counters.killed,
+                counters.spared,
+                counters.observed,
+                counters.lost_ring_full
             );
             tracing::info!("{notice}");
             if let Ok(mut notices) = self.notices.lock() {
@@ -153,13 +170,21 @@ impl Agent {
         let entered = cgroup
             .id()
             .map_err(|error| error.to_string())
-            .and_then(|id| self.with_kernel(|k| k.set_scope(id, index)).map_err(|e| e.to_string()));
+            .and_then(|id| {
+                self.with_kernel(|k| k.set_scope(id, index))
+                    .map_err(|e| e.to_string())
+            });
         if let Err(error) = entered {
-            return degraded(format!("the canary could not be brought into scope: {error}"));
+            return degraded(format!(
+                "the canary could not be brought into scope: {error}"
+            ));
         }
         match cgroup.fly(&self.canary_argument) {
             Ok(true) => {}
-            Ok(false) => return degraded("the canary was not killed: this kernel attaches the program and does not run it".to_owned()),
+            Ok(false) => return degraded(
+                "the canary was not killed: this kernel attaches the program and does not run it"
+                    .to_owned(),
+            ),
             Err(error) => return degraded(format!("the canary could not be started: {error}")),
         }
         let deadline = Instant::now() + CANARY_EVENT;
@@ -190,12 +215,18 @@ impl Agent {
             }
         };
         let builder = std::thread::Builder::new().name(name.to_owned());
-        builder.spawn(body).map_err(|source| AgentError::Thread { source })
+        builder
+            .spawn(body)
+            .map_err(|source| AgentError::Thread { source })
     }
 }
 
 fn beat_interval(policy: &Policy) -> Duration {
-    if policy.lease.is_zero() { SLOWEST_BEAT } else { (policy.lease / 4).min(SLOWEST_BEAT) }
+    if policy.lease.is_zero() {
+        SLOWEST_BEAT
+    } else {
+        (policy.lease / 4).min(SLOWEST_BEAT)
+    }
 }
 
 /// Reads and compiles the rules, the canary's among them.
@@ -219,7 +250,11 @@ fn open_recorder(policy: &Policy) -> Result<Recorder, AgentError> {
     })?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
     let recorder = Recorder::new(journal, metrics);
-    Ok(if policy.compat_cryptnono { crate::compat::attach(recorder) } else { recorder })
+    Ok(if policy.compat_cryptnono {
+        crate::compat::attach(recorder)
+    } else {
+        recorder
+    })
 }
 
 /// A kernel that cannot carry the guard makes it absent, and the agent runs all the same: what is missing shows in the
@@ -231,10 +266,19 @@ fn load_kernel(
 ) -> Result<(Option<Kernel>, Option<(GuardStatus, String)>), AgentError> {
     let scope = scope_words(policy.scope_rules().patterns())?;
     let policies = kernel_policies(policy);
-    match Kernel::load(&kernel_options(policy, root), table.words(), &scope, &policies) {
-        Ok(kernel) => {
-            Ok((Some(kernel), Some((GuardStatus::Degraded, "the canary has not been seen to die yet".to_owned()))))
-        }
+    match Kernel::load(
+        &kernel_options(policy, root),
+        table.words(),
+        &scope,
+        &policies,
+    ) {
+        Ok(kernel) => Ok((
+            Some(kernel),
+            Some((
+                GuardStatus::Degraded,
+                "the canary has not been seen to die yet".to_owned(),
+            )),
+        )),
         Err(error @ (KernelError::Libbpf { .. } | KernelError::NoTypeInformation)) => {
             Ok((None, Some((GuardStatus::Absent, error.to_string()))))
         }
@@ -261,7 +305,10 @@ fn kernel_policies(policy: &Policy) -> Vec<KernelPolicy> {
             command_enforce: scope.is_some_and(|s| policy.mode.and(s.command) == Mode::Enforce),
         })
         .collect();
-    policies.push(KernelPolicy { command: true, command_enforce: true });
+    policies.push(KernelPolicy {
+        command: true,
+        command_enforce: true,
+    });
     policies
 }
 
@@ -280,6 +327,8 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
 /// Where ids of people begin, by /etc/login.defs; 1000 where it does not say.
 fn uid_min() -> u32 {
     let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
-    let value = text.lines().find_map(|line| line.strip_prefix("UID_MIN")?.trim().parse().ok());
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("UID_MIN")?.trim().parse().ok());
     value.unwrap_or(1000).max(1)
 }

@@ -108,7 +108,10 @@ mod tests {
     #[test]
     fn what_the_kernel_did_is_done_and_what_it_could_not_judge_is_not() {
         let finding = command(event(KernelVerdict::Killed, Some(2))).expect("a finding");
-        assert_eq!((finding.done, finding.rule), (Some(Action::Killed), Some(2)));
+        assert_eq!(
+            (finding.done, finding.rule),
+            (Some(Action::Killed), Some(2))
+        );
         let cause = UnscannedCause::TooLong;
         let finding = command(event(KernelVerdict::Unscanned(cause), None)).expect("a finding");
         assert_eq!((finding.done, finding.rule), (None, None));

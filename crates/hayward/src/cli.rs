@@ -13,7 +13,12 @@ rules are bad; 5 the kernel or missing privileges stand in the way; 6 what was a
 #[command(name = "hayward", version, after_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
     /// The agent's socket.
-    #[arg(long, global = true, env = "HAYWARD_SOCKET", default_value = "/run/hayward/hayward.sock")]
+    #[arg(
+        long,
+        global = true,
+        env = "HAYWARD_SOCKET",
+        default_value = "/run/hayward/hayward.sock"
+    )]
     pub(crate) socket: PathBuf,
     /// Print JSON for programs.
     #[arg(long, global = true)]
@@ -34,7 +39,9 @@ impl ConfigArgument {
     /// The file to read, if any.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         let packaged = PathBuf::from("/etc/hayward/hayward.yaml");
-        self.config.clone().or_else(|| packaged.exists().then_some(packaged))
+        self.config
+            .clone()
+            .or_else(|| packaged.exists().then_some(packaged))
     }
 }
 
@@ -143,7 +150,11 @@ pub(crate) enum Command {
     },
     /// Joins a cgroup and becomes the canary.
     #[command(hide = true)]
-    Canary { cgroup: String, descriptor: String, argument: String },
+    Canary {
+        cgroup: String,
+        descriptor: String,
+        argument: String,
+    },
     /// What the canary does when nothing stops it.
     #[command(hide = true)]
     CanarySurvived { argument: String },
@@ -286,5 +297,7 @@ fn since(text: &str) -> Result<jiff::Timestamp, String> {
         return Ok(time);
     }
     let ago = duration(text)?;
-    jiff::Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+    jiff::Timestamp::now()
+        .checked_sub(ago)
+        .map_err(|error| error.to_string())
 }

@@ -11,14 +11,23 @@ use crate::failure::Failure;
 
 /// Asks for a path and parses the answer.
 pub(crate) fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
-    Ok(serde_json::from_slice(&request(socket, Method::GET, path, Vec::new())?)?)
+    Ok(serde_json::from_slice(&request(
+        socket,
+        Method::GET,
+        path,
+        Vec::new(),
+    )?)?)
 }
 
 /// Asks for JSON lines.
 pub(crate) fn get_lines<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<Vec<T>, Failure> {
     let body = request(socket, Method::GET, path, Vec::new())?;
-    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| Ok(serde_json::from_slice(line)?)).collect()
+    let lines = body
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| Ok(serde_json::from_slice(line)?))
+        .collect()
 }
 
 /// Sends a body and parses the answer.
@@ -32,7 +41,9 @@ pub(crate) fn post<T: DeserializeOwned>(
 }
 
 fn request(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let stream = tokio::net::UnixStream::connect(socket).await.map_err(|error| {
             let help = "is it running, and may you read the socket? --socket or $HAYWARD_SOCKET names another";

@@ -58,9 +58,17 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         if let Some(kernel) = error.downcast_ref::<KernelError>() {
             return Self::Kernel(kernel.to_string());
         }
-        let bad_input = error.downcast_ref::<hayward_policy::SettingsError>().is_some()
+        let bad_input = error
+            .downcast_ref::<hayward_policy::SettingsError>()
+            .is_some()
             || error.downcast_ref::<hayward_rules::RulesError>().is_some()
-            || error.downcast_ref::<hayward_rules::table::TableError>().is_some();
-        if bad_input { Self::BadInput(error.to_string()) } else { Self::Other(error) }
+            || error
+                .downcast_ref::<hayward_rules::table::TableError>()
+                .is_some();
+        if bad_input {
+            Self::BadInput(error.to_string())
+        } else {
+            Self::Other(error)
+        }
     }
 }

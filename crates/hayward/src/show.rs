@@ -55,7 +55,10 @@ pub(crate) fn record(record: &Record) -> String {
         text.push_str(&format!("  {}", workload.name));
     }
     if let Some(process) = &record.process {
-        text.push_str(&format!("  pid {} uid {}  {}", process.pid, process.uid, process.command_line));
+        text.push_str(&format!(
+            "  pid {} uid {}  {}",
+            process.pid, process.uid, process.command_line
+        ));
     }
     if let Some(actor) = &record.actor {
         text.push_str(&format!("  by uid {}", actor.uid));
@@ -70,12 +73,18 @@ pub(crate) fn record(record: &Record) -> String {
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
             cells.chain([head[column].len()]).max().unwrap_or(0)
         })
         .collect();
     let render = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let padded = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     line(&coloured(&render(head.to_vec()), "1"));

@@ -11,7 +11,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60_000,
         "h" => 3_600_000,
         "d" => 86_400_000,
-        _ => return Err(format!("`{text}` is no duration; write 500ms, 10s, 5m, 2h or 30d")),
+        _ => {
+            return Err(format!(
+                "`{text}` is no duration; write 500ms, 10s, 5m, 2h or 30d"
+            ));
+        }
     };
     number
         .parse::<u64>()
@@ -40,7 +44,9 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 fn split(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -55,7 +61,15 @@ mod tests {
         }
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(size("1GiB"), Ok(1 << 30));
-        for bad in ["", "10", "s", "-1s", "1.5h", "99999999999999999999s", "9999999999999999d"] {
+        for bad in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5h",
+            "99999999999999999999s",
+            "9999999999999999d",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
         for bad in ["1GB", "x", "99999999999999999999", "99999999999TiB"] {

@@ -115,14 +115,17 @@ const LATER_GUARDS: [&str; 6] = ["randomx", "outbound", "pool", "egress", "inbou
 impl Policy {
     /// Reads a settings file, or takes the defaults where none is named.
     pub fn load(path: Option<&Path>) -> Result<Self, SettingsError> {
-        let Some(path) = path else { return Self::parse("default settings", DEFAULT_SETTINGS) };
+        let Some(path) = path else {
+            return Self::parse("default settings", DEFAULT_SETTINGS);
+        };
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| SettingsError {
             problems: vec![Problem {
                 file: name.clone(),
                 line: 0,
                 message: format!("cannot be read: {error}"),
-                help: "name a settings file with --config, or leave it out for the defaults".to_owned(),
+                help: "name a settings file with --config, or leave it out for the defaults"
+                    .to_owned(),
             }],
         })?;
         Self::parse(&name, &text)
@@ -130,13 +133,19 @@ impl Policy {
 
     /// Checks the text of a settings file. `name` stands in messages.
     pub fn parse(name: &str, text: &str) -> Result<Self, SettingsError> {
-        let raw: Raw = hayward_yaml::parse(name, text)
-            .map_err(|problem| SettingsError { problems: vec![problem] })?;
-        let mut checker = Checker { file: name.to_owned(), problems: Vec::new() };
+        let raw: Raw = hayward_yaml::parse(name, text).map_err(|problem| SettingsError {
+            problems: vec![problem],
+        })?;
+        let mut checker = Checker {
+            file: name.to_owned(),
+            problems: Vec::new(),
+        };
         let policy = checker.policy(raw);
         match policy {
             Some(policy) if checker.problems.is_empty() => Ok(policy),
-            _ => Err(SettingsError { problems: checker.problems }),
+            _ => Err(SettingsError {
+                problems: checker.problems,
+            }),
         }
     }
 
@@ -154,11 +163,18 @@ struct Checker {
 
 impl Checker {
     fn problem(&mut self, line: usize, message: String, help: &str) {
-        self.problems.push(Problem { file: self.file.clone(), line, message, help: help.to_owned() });
+        self.problems.push(Problem {
+            file: self.file.clone(),
+            line,
+            message,
+            help: help.to_owned(),
+        });
     }
 
     fn checked<T>(&mut self, line: usize, result: Result<T, String>) -> Option<T> {
-        result.map_err(|message| self.problem(line, message, "")).ok()
+        result
+            .map_err(|message| self.problem(line, message, ""))
+            .ok()
     }
 
     fn duration(&mut self, text: Option<Spanned<String>>, default: &str) -> Option<Duration> {
@@ -174,7 +190,10 @@ impl Checker {
         };
         let include = raw.scope.include;
         let selectors = |spanned: &[Spanned<RawSelector>]| -> Vec<RawSelector> {
-            spanned.iter().map(|spanned| spanned.value.clone()).collect()
+            spanned
+                .iter()
+                .map(|spanned| spanned.value.clone())
+                .collect()
         };
         let line = include.as_deref().and_then(<[_]>::first).map_or(0, line_of);
         let include = include.map_or_else(
@@ -192,10 +211,17 @@ impl Checker {
         let scope = self.checked(line, scope);
         let lease = self.duration(raw.lease, "24h");
         let keep = self.duration(raw.journal.keep, "7d");
-        let max = raw.journal.max.map_or((0, "1GiB".to_owned()), |s| (line_of(&s), s.value));
+        let max = raw
+            .journal
+            .max
+            .map_or((0, "1GiB".to_owned()), |s| (line_of(&s), s.value));
         let max_bytes = self.checked(max.0, quantity::size(&max.1));
         if max_bytes.is_some_and(|bytes| bytes < 2 << 20) {
-            self.problem(max.0, format!("`max: {}` is too small", max.1), "give the journal at least 2MiB");
+            self.problem(
+                max.0,
+                format!("`max: {}` is too small", max.1),
+                "give the journal at least 2MiB",
+            );
         }
         let listen = self.listen(raw.metrics.listen);
         let cgroup_root = self.cgroup_root(raw.cgroup_root);
@@ -216,14 +242,20 @@ impl Checker {
             cgroup_root: cgroup_root?,
             pins: raw.pins.unwrap_or_else(|| "/sys/fs/bpf/hayward".into()),
             journal: JournalSettings {
-                path: raw.journal.path.unwrap_or_else(|| "/var/lib/hayward/journal".into()),
+                path: raw
+                    .journal
+                    .path
+                    .unwrap_or_else(|| "/var/lib/hayward/journal".into()),
                 keep: keep?,
                 max_bytes: max_bytes?,
                 command_lines: raw.journal.command_lines.unwrap_or(CommandLines::Masked),
             },
             metrics_listen: listen?,
             api: ApiSettings {
-                socket: raw.api.socket.unwrap_or_else(|| "/run/hayward/hayward.sock".into()),
+                socket: raw
+                    .api
+                    .socket
+                    .unwrap_or_else(|| "/run/hayward/hayward.sock".into()),
                 readers: raw.api.readers.unwrap_or_else(|| "hayward".to_owned()),
             },
             log: raw.log.format.unwrap_or(LogFormat::Auto),
@@ -243,14 +275,28 @@ impl Checker {
             let line = line_of(&guard);
             match (name.as_str(), guard.value) {
                 ("command", RawGuard::Short(mode)) => {
-                    command = self.command(RawCommand { mode: Some(mode), ..Default::default() }, line);
+                    command = self.command(
+                        RawCommand {
+                            mode: Some(mode),
+                            ..Default::default()
+                        },
+                        line,
+                    );
                 }
                 ("command", RawGuard::Full(raw)) => command = self.command(raw, line),
                 (later, _) if LATER_GUARDS.contains(&later) => {
-                    self.problem(line, format!("the guard `{later}` is not in this version"), "remove it");
+                    self.problem(
+                        line,
+                        format!("the guard `{later}` is not in this version"),
+                        "remove it",
+                    );
                 }
                 (unknown, _) => {
-                    self.problem(line, format!("unknown guard `{unknown}`"), "known is `command`");
+                    self.problem(
+                        line,
+                        format!("unknown guard `{unknown}`"),
+                        "known is `command`",
+                    );
                 }
             }
         }
@@ -275,23 +321,34 @@ impl Checker {
     }
 
     fn listen(&mut self, listen: Option<Spanned<String>>) -> Option<Option<SocketAddr>> {
-        let Some(listen) = listen else { return Some("127.0.0.1:9752".parse().ok()) };
+        let Some(listen) = listen else {
+            return Some("127.0.0.1:9752".parse().ok());
+        };
         if listen.value == "none" {
             return Some(None);
         }
         let parsed = listen.value.parse().map(Some);
         let message = format!("`listen: {}` is no address with a port", listen.value);
-        self.checked(line_of(&listen), parsed.map_err(|_| format!("{message}; write 127.0.0.1:9752 or none")))
+        self.checked(
+            line_of(&listen),
+            parsed.map_err(|_| format!("{message}; write 127.0.0.1:9752 or none")),
+        )
     }
 
     fn cgroup_root(&mut self, root: Option<Spanned<String>>) -> Option<String> {
-        let Some(root) = root else { return Some("/".to_owned()) };
+        let Some(root) = root else {
+            return Some("/".to_owned());
+        };
         let path = root.value.trim_end_matches('/');
         if root.value.starts_with('/') && !path.contains("..") {
             return Some(if path.is_empty() { "/" } else { path }.to_owned());
         }
         let message = format!("`cgroup_root: {}` is no path of a cgroup", root.value);
-        self.problem(line_of(&root), message, "write it as /proc/PID/cgroup does, such as /kubepods.slice");
+        self.problem(
+            line_of(&root),
+            message,
+            "write it as /proc/PID/cgroup does, such as /kubepods.slice",
+        );
         None
     }
 }
@@ -328,7 +385,12 @@ mod tests {
 
     #[test]
     fn a_guard_that_is_not_listed_is_off_and_one_word_sets_its_mode() {
-        assert!(!Policy::parse("a", "guards: {}").expect("good").command.enabled);
+        assert!(
+            !Policy::parse("a", "guards: {}")
+                .expect("good")
+                .command
+                .enabled
+        );
         let short = Policy::parse("a", "guards: {command: observe}").expect("good");
         assert!(short.command.enabled);
         assert_eq!(short.command.mode, Mode::Observe);
@@ -341,10 +403,19 @@ mod tests {
             ("leese: 1h\n", "did you mean `lease`?"),
             ("lease: soon\n", "h.yaml:1: `soon` is no duration"),
             ("mode: kill\n", "known are observe, enforce"),
-            ("guards: {randomx: observe}\n", "`randomx` is not in this version"),
+            (
+                "guards: {randomx: observe}\n",
+                "`randomx` is not in this version",
+            ),
             ("guards: {comand: observe}\n", "unknown guard `comand`"),
-            ("scope: {include: [container]}\n", "`container` selects nothing"),
-            ("scope: {include: [{namespace: x}]}\n", "cannot select by `namespace`"),
+            (
+                "scope: {include: [container]}\n",
+                "`container` selects nothing",
+            ),
+            (
+                "scope: {include: [{namespace: x}]}\n",
+                "cannot select by `namespace`",
+            ),
             ("journal: {max: 1GB}\n", "`1GB` is no size"),
             ("journal: {max: 1KiB}\n", "too small"),
             ("metrics: {listen: everywhere}\n", "no address with a port"),
@@ -359,7 +430,10 @@ mod tests {
     #[test]
     fn several_problems_are_told_at_once() {
         let problems = problems("lease: soon\ncgroup_root: x\n");
-        assert!(problems.contains("soon") && problems.contains("cgroup_root"), "{problems}");
+        assert!(
+            problems.contains("soon") && problems.contains("cgroup_root"),
+            "{problems}"
+        );
     }
 
     proptest::proptest! {

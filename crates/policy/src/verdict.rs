@@ -21,8 +21,16 @@ impl Policy {
             Some(Action::Observed) => Mode::Observe,
             _ => self.mode_in(path).and(rule_mode),
         };
-        let mode = if response == Response::Observe { Mode::Observe } else { mode };
-        Verdict { finding, mode, response }
+        let mode = if response == Response::Observe {
+            Mode::Observe
+        } else {
+            mode
+        };
+        Verdict {
+            finding,
+            mode,
+            response,
+        }
     }
 
     /// The `command` guard's mode in a cgroup.

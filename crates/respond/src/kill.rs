@@ -51,18 +51,25 @@ pub fn kill(pid: u32, start_boot_ns: u64) -> Result<Killed, KillError> {
     let Some(target) = number.filter(|_| pid > 1 && pid != std::process::id()) else {
         return Err(KillError::Never(pid));
     };
-    let system = |error: rustix::io::Errno| KillError::System { pid, source: error.into() };
+    let system = |error: rustix::io::Errno| KillError::System {
+        pid,
+        source: error.into(),
+    };
     let pidfd = match pidfd_open(target, PidfdFlags::empty()) {
         Err(rustix::io::Errno::SRCH) => return Ok(Killed::AlreadyGone),
         result => result.map_err(system)?,
     };
     match started(pid) {
         None => return Ok(Killed::AlreadyGone),
-        Some(start) if start.abs_diff(start_boot_ns) > NS_PER_TICK => return Ok(Killed::NotTheSame),
+        Some(start) if start.abs_diff(start_boot_ns) > NS_PER_TICK => {
+            return Ok(Killed::NotTheSame);
+        }
         Some(_) => {}
     }
     // A kernel thread has no executable, and its link cannot be read even by root.
-    if fs::read_link(format!("/proc/{pid}/exe")).is_err() && fs::metadata(format!("/proc/{pid}")).is_ok() {
+    if fs::read_link(format!("/proc/{pid}/exe")).is_err()
+        && fs::metadata(format!("/proc/{pid}")).is_ok()
+    {
         return Err(KillError::Never(pid));
     }
     match pidfd_send_signal(&pidfd, Signal::KILL) {
@@ -104,7 +111,10 @@ mod tests {
         let mut child = child();
         let start = started(child.id()).expect("a start time");
         let judged = start.saturating_sub(5_000_000_000);
-        assert_eq!(kill(child.id(), judged).expect("compared"), Killed::NotTheSame);
+        assert_eq!(
+            kill(child.id(), judged).expect("compared"),
+            Killed::NotTheSame
+        );
         assert!(child.try_wait().expect("a child").is_none(), "it lives");
         child.kill().expect("our own child");
         child.wait().expect("it ended");
@@ -116,7 +126,10 @@ mod tests {
             assert!(matches!(kill(pid, 0), Err(KillError::Never(_))), "{pid}");
         }
         if let Some(start) = started(2) {
-            assert!(matches!(kill(2, start), Err(KillError::Never(2))), "kthreadd");
+            assert!(
+                matches!(kill(2, start), Err(KillError::Never(2))),
+                "kthreadd"
+            );
         }
     }
 }

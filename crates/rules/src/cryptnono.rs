@@ -51,7 +51,10 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
             source: None,
             expires: None,
             secret,
-            origin: Origin { file: name.to_owned(), line },
+            origin: Origin {
+                file: name.to_owned(),
+                line,
+            },
         });
     }
     Ok(rules)
@@ -60,7 +63,11 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
 /// Patterns whose meaning changes: cryptnono anchors them at the start alone, Hayward at both ends.
 pub(crate) fn changed_patterns(rules: &[Rule]) -> Vec<String> {
     let mut changed: Vec<String> = Vec::new();
-    for pattern in rules.iter().filter(|rule| !rule.secret).flat_map(|rule| &rule.allow) {
+    for pattern in rules
+        .iter()
+        .filter(|rule| !rule.secret)
+        .flat_map(|rule| &rule.allow)
+    {
         if !pattern.ends_with(".*") && !pattern.ends_with('$') && !changed.contains(pattern) {
             changed.push(pattern.clone());
         }
@@ -71,5 +78,7 @@ pub(crate) fn changed_patterns(rules: &[Rule]) -> Vec<String> {
 /// FNV-1a (32 bits, constants of the published algorithm): stable over versions, which a hasher of the standard
 /// library is not.
 fn fingerprint(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }

@@ -20,7 +20,10 @@ pub struct RuleDifference {
 /// Compares two sets. Where a rule stands does not matter, and neither does the order.
 pub fn diff(old: &[Rule], new: &[Rule]) -> RuleDifference {
     let by_id = |rules: &[Rule]| -> BTreeMap<String, Rule> {
-        rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect()
+        rules
+            .iter()
+            .map(|rule| (rule.id.clone(), rule.clone()))
+            .collect()
     };
     let (old, new) = (by_id(old), by_id(new));
     let same = |one: &Rule, other: &Rule| {
@@ -29,8 +32,16 @@ pub fn diff(old: &[Rule], new: &[Rule]) -> RuleDifference {
         *one == other
     };
     RuleDifference {
-        added: new.keys().filter(|id| !old.contains_key(*id)).cloned().collect(),
-        removed: old.keys().filter(|id| !new.contains_key(*id)).cloned().collect(),
+        added: new
+            .keys()
+            .filter(|id| !old.contains_key(*id))
+            .cloned()
+            .collect(),
+        removed: old
+            .keys()
+            .filter(|id| !new.contains_key(*id))
+            .cloned()
+            .collect(),
         changed: new
             .iter()
             .filter(|(id, rule)| old.get(*id).is_some_and(|former| !same(former, rule)))

@@ -44,12 +44,16 @@ struct RawRule {
 
 /// Parses and validates one file. All problems are told, not the first alone.
 pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, Vec<Problem>> {
-    let raw: RawFile = hayward_yaml::parse(name, text).map_err(|problem| vec![veil(problem, secret)])?;
+    let raw: RawFile =
+        hayward_yaml::parse(name, text).map_err(|problem| vec![veil(problem, secret)])?;
     let mut problems = Vec::new();
     let mut rules = Vec::new();
     let mode = raw.mode.unwrap_or(Mode::Enforce);
     for spanned in raw.rules {
-        let origin = Origin { file: name.to_owned(), line: line_of(&spanned) };
+        let origin = Origin {
+            file: name.to_owned(),
+            line: line_of(&spanned),
+        };
         let raw_rule = spanned.value;
         problems.extend(check(&raw_rule, &origin));
         let expires = raw_rule.expires.as_deref().map(|text| {
@@ -69,8 +73,16 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
         };
         rules.push(Rule {
             id: raw_rule.id,
-            banned: raw_rule.banned.into_iter().map(|text| text.value.into_bytes()).collect(),
-            executable: raw_rule.executable.into_iter().map(|glob| glob.value).collect(),
+            banned: raw_rule
+                .banned
+                .into_iter()
+                .map(|text| text.value.into_bytes())
+                .collect(),
+            executable: raw_rule
+                .executable
+                .into_iter()
+                .map(|glob| glob.value)
+                .collect(),
             allow: raw.allow.iter().cloned().chain(raw_rule.allow).collect(),
             mode: mode.and(raw_rule.mode.unwrap_or(Mode::Enforce)),
             response: raw_rule.response,
@@ -81,7 +93,11 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
             origin,
         });
     }
-    if problems.is_empty() { Ok(rules) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(rules)
+    } else {
+        Err(problems)
+    }
 }
 
 fn check(rule: &RawRule, origin: &Origin) -> Vec<Problem> {
@@ -94,11 +110,19 @@ fn check(rule: &RawRule, origin: &Origin) -> Vec<Problem> {
     let mut problems = Vec::new();
     if rule.id.trim().is_empty() {
         let help = "give the rule a unique `id`, which logs and metrics will show";
-        problems.push(problem(origin.line, "a rule has an empty id".to_owned(), help));
+        problems.push(problem(
+            origin.line,
+            "a rule has an empty id".to_owned(),
+            help,
+        ));
     }
     if rule.banned.is_empty() && rule.executable.is_empty() {
         let message = format!("rule {} has neither `banned` nor `executable`", rule.id);
-        problems.push(problem(origin.line, message, "say what it bans, or remove it"));
+        problems.push(problem(
+            origin.line,
+            message,
+            "say what it bans, or remove it",
+        ));
     }
     for text in &rule.banned {
         if text.value.trim().is_empty() {
@@ -115,7 +139,11 @@ fn check(rule: &RawRule, origin: &Origin) -> Vec<Problem> {
     for glob in &rule.executable {
         if glob.value.is_empty() {
             let message = format!("rule {} has an empty executable", rule.id);
-            problems.push(problem(line_of(glob), message, "write a base name or a path glob"));
+            problems.push(problem(
+                line_of(glob),
+                message,
+                "write a base name or a path glob",
+            ));
         }
     }
     problems
@@ -124,7 +152,11 @@ fn check(rule: &RawRule, origin: &Origin) -> Vec<Problem> {
 /// Errors about secret files name file and line, and quote nothing.
 fn veil(problem: Problem, secret: bool) -> Problem {
     if secret {
-        Problem { message: "the decrypted text is no rule file".to_owned(), help: String::new(), ..problem }
+        Problem {
+            message: "the decrypted text is no rule file".to_owned(),
+            help: String::new(),
+            ..problem
+        }
     } else {
         problem
     }

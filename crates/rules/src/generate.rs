@@ -42,11 +42,17 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
         let mut rest = template.value.as_str();
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(|| {
-                problem("a `{` has no `}`".to_owned(), "write {name} for a list".to_owned())
+                problem(
+                    "a `{` has no `}`".to_owned(),
+                    "write {name} for a list".to_owned(),
+                )
             })?;
             let list = recipe.lists.get(name).ok_or_else(|| {
                 let known: Vec<_> = recipe.lists.keys().map(String::as_str).collect();
-                problem(format!("there is no list `{name}`"), format!("lists are {}", known.join(", ")))
+                problem(
+                    format!("there is no list `{name}`"),
+                    format!("lists are {}", known.join(", ")),
+                )
             })?;
             if expanded.len() * list.len() + strings.len() > MOST_STRINGS {
                 return Err(problem(
@@ -56,7 +62,10 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
             }
             expanded = expanded
                 .iter()
-                .flat_map(|head| list.iter().map(move |entry| format!("{head}{before}{entry}")))
+                .flat_map(|head| {
+                    list.iter()
+                        .map(move |entry| format!("{head}{before}{entry}"))
+                })
                 .collect();
             rest = after;
         }
@@ -73,7 +82,15 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
         source: recipe.source,
         expires: None,
         secret: false,
-        origin: Origin { file: file.to_owned(), line: 1 },
+        origin: Origin {
+            file: file.to_owned(),
+            line: 1,
+        },
     };
-    render(&[rule]).map_err(|message| Problem { file: file.to_owned(), line: 0, message, help: String::new() })
+    render(&[rule]).map_err(|message| Problem {
+        file: file.to_owned(),
+        line: 0,
+        message,
+        help: String::new(),
+    })
 }

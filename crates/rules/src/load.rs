@@ -49,7 +49,13 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
     for source in sources {
         if source == "builtin" {
             for (name, text) in BUILTIN {
-                add(&mut set, &mut problems, name, parse_text(name, text, false), false);
+                add(
+                    &mut set,
+                    &mut problems,
+                    name,
+                    parse_text(name, text, false),
+                    false,
+                );
             }
             continue;
         }
@@ -72,7 +78,11 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
     }
     problems.extend(duplicates(&set.rules));
     drop_expired(&mut set);
-    if problems.is_empty() { Ok(set) } else { Err(RulesError { problems }) }
+    if problems.is_empty() {
+        Ok(set)
+    } else {
+        Err(RulesError { problems })
+    }
 }
 
 /// Parses one file's bytes, as `load` does. Never panics, whatever the bytes.
@@ -85,7 +95,11 @@ pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Vec<Rule>, RulesError> {
 }
 
 fn not_utf8(name: &str, valid: usize, bytes: &[u8]) -> Problem {
-    let newlines = bytes.get(..valid).unwrap_or_default().split(|byte| *byte == b'\n').count();
+    let newlines = bytes
+        .get(..valid)
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .count();
     Problem {
         file: name.to_owned(),
         line: newlines,
@@ -116,7 +130,11 @@ fn add(
                     format!("{name}: the allow pattern {pattern} must now match the whole command line; end it in .* to keep its old meaning")
                 }));
             }
-            set.files.push(RuleFile { path: name.to_owned(), rules: rules.len(), secret });
+            set.files.push(RuleFile {
+                path: name.to_owned(),
+                rules: rules.len(),
+                secret,
+            });
             set.rules.extend(rules);
         }
         Err(more) => problems.extend(more),
@@ -124,7 +142,9 @@ fn add(
 }
 
 fn is_secret(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "age")
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "age")
 }
 
 fn read(path: &Path, identity: Option<&Path>) -> Result<String, Problem> {
@@ -136,14 +156,23 @@ fn read(path: &Path, identity: Option<&Path>) -> Result<String, Problem> {
         help: help.to_owned(),
     };
     let bytes = fs::read(path).map_err(|error| {
-        problem(format!("cannot be read: {error}"), "check the path and its permissions")
+        problem(
+            format!("cannot be read: {error}"),
+            "check the path and its permissions",
+        )
     })?;
     let bytes = if is_secret(&name) {
         let identity = identity.ok_or_else(|| {
-            problem("is encrypted and no identity is set".to_owned(), "set `identity` to a file of age identities")
+            problem(
+                "is encrypted and no identity is set".to_owned(),
+                "set `identity` to a file of age identities",
+            )
         })?;
         secret::decrypt(&bytes, identity).map_err(|error| {
-            problem(error.to_string(), "check `identity`, and for whom the file was encrypted")
+            problem(
+                error.to_string(),
+                "check `identity`, and for whom the file was encrypted",
+            )
         })?
     } else {
         bytes
@@ -155,8 +184,13 @@ fn read(path: &Path, identity: Option<&Path>) -> Result<String, Problem> {
 /// A path without `*` is itself, and must be there when it is read; a glob is what its folder holds, sorted.
 fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
     let path = Path::new(source);
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some((prefix, suffix)) = name.split_once('*') else { return Ok(vec![path.to_owned()]) };
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let Some((prefix, suffix)) = name.split_once('*') else {
+        return Ok(vec![path.to_owned()]);
+    };
     let folder = path.parent().unwrap_or(Path::new("."));
     if suffix.contains('*') || folder.to_string_lossy().contains('*') {
         return Err(Problem {
@@ -166,7 +200,9 @@ fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
             help: "name the folders one by one".to_owned(),
         });
     }
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .filter(|entry| {
@@ -204,7 +240,10 @@ fn drop_expired(set: &mut RuleSet) {
     set.rules.retain(|rule| {
         let live = rule.expires.is_none_or(|expires| expires > now);
         if !live {
-            notices.push(format!("{}: rule {} has expired and is left out", rule.origin, rule.id));
+            notices.push(format!(
+                "{}: rule {} has expired and is left out",
+                rule.origin, rule.id
+            ));
         }
         live
     });

@@ -36,7 +36,11 @@ pub fn render(rules: &[Rule]) -> Result<String, String> {
         .iter()
         .map(|rule| RawRule {
             id: &rule.id,
-            banned: rule.banned.iter().map(|b| String::from_utf8_lossy(b).into_owned()).collect(),
+            banned: rule
+                .banned
+                .iter()
+                .map(|b| String::from_utf8_lossy(b).into_owned())
+                .collect(),
             executable: &rule.executable,
             allow: &rule.allow,
             mode: rule.mode,

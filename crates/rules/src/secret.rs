@@ -39,7 +39,10 @@ pub enum SecretError {
 
 /// Decrypts bytes, armoured or not, with the identities of a file.
 pub fn decrypt(bytes: &[u8], identity: &Path) -> Result<Vec<u8>, SecretError> {
-    let unusable = |reason: String| SecretError::Identity { path: identity.to_owned(), reason };
+    let unusable = |reason: String| SecretError::Identity {
+        path: identity.to_owned(),
+        reason,
+    };
     let identities = IdentityFile::from_file(identity.display().to_string())
         .map_err(|error| unusable(error.to_string()))?
         .into_identities()
@@ -48,10 +51,16 @@ pub fn decrypt(bytes: &[u8], identity: &Path) -> Result<Vec<u8>, SecretError> {
     let decryptor =
         Decryptor::new(ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()))?;
     let mut reader = decryptor
-        .decrypt(identities.iter().map(|identity| identity.as_ref() as &dyn age::Identity))
+        .decrypt(
+            identities
+                .iter()
+                .map(|identity| identity.as_ref() as &dyn age::Identity),
+        )
         .map_err(|error| damaged(error.to_string()))?;
     let mut plain = Vec::new();
-    reader.read_to_end(&mut plain).map_err(|error| damaged(error.to_string()))?;
+    reader
+        .read_to_end(&mut plain)
+        .map_err(|error| damaged(error.to_string()))?;
     Ok(plain)
 }
 
@@ -60,10 +69,12 @@ pub fn encrypt(bytes: &[u8], recipients: &[String]) -> Result<Vec<u8>, SecretErr
     let keys: Vec<age::x25519::Recipient> = recipients
         .iter()
         .map(|recipient| {
-            recipient.parse().map_err(|reason: &str| SecretError::Recipient {
-                recipient: recipient.clone(),
-                reason: reason.to_owned(),
-            })
+            recipient
+                .parse()
+                .map_err(|reason: &str| SecretError::Recipient {
+                    recipient: recipient.clone(),
+                    reason: reason.to_owned(),
+                })
         })
         .collect::<Result<_, _>>()?;
     let failed = |error: String| SecretError::Encrypt(error);
@@ -72,8 +83,12 @@ pub fn encrypt(bytes: &[u8], recipients: &[String]) -> Result<Vec<u8>, SecretErr
     let mut output = Vec::new();
     let armour = ArmoredWriter::wrap_output(&mut output, Format::AsciiArmor)
         .map_err(|error| failed(error.to_string()))?;
-    let mut writer = encryptor.wrap_output(armour).map_err(|error| failed(error.to_string()))?;
-    writer.write_all(bytes).map_err(|error| failed(error.to_string()))?;
+    let mut writer = encryptor
+        .wrap_output(armour)
+        .map_err(|error| failed(error.to_string()))?;
+    writer
+        .write_all(bytes)
+        .map_err(|error| failed(error.to_string()))?;
     writer
         .finish()
         .and_then(ArmoredWriter::finish)

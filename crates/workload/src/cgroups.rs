@@ -35,7 +35,11 @@ pub struct Cgroups {
 impl Cgroups {
     /// The cgroups of the file system mounted at `mount`.
     pub fn new(mount: PathBuf) -> Self {
-        Self { mount, paths: HashMap::new(), order: VecDeque::new() }
+        Self {
+            mount,
+            paths: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// The path of a cgroup below the mount, `/` for the root. None where it had gone before anybody saw it.
@@ -66,11 +70,15 @@ impl Cgroups {
     }
 
     fn learn(&mut self, folder: &Path) {
-        let Ok(metadata) = fs::metadata(folder) else { return };
+        let Ok(metadata) = fs::metadata(folder) else {
+            return;
+        };
         let below = folder.strip_prefix(&self.mount).unwrap_or(Path::new(""));
         let path = format!("/{}", below.display());
         self.note(metadata.ino(), &path);
-        let Ok(entries) = fs::read_dir(folder) else { return };
+        let Ok(entries) = fs::read_dir(folder) else {
+            return;
+        };
         for entry in entries.filter_map(Result::ok) {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.learn(&entry.path());
@@ -87,7 +95,8 @@ mod tests {
     fn the_mount_is_found_in_pure_and_hybrid_hierarchies() {
         let pure = "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
         assert_eq!(cgroup2_mount(pure), Some("/sys/fs/cgroup".into()));
-        let hybrid = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        let hybrid =
+            "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         assert_eq!(cgroup2_mount(hybrid), Some("/sys/fs/cgroup/unified".into()));
         assert_eq!(cgroup2_mount("proc /proc proc rw 0 0\n"), None);
     }

@@ -3,8 +3,15 @@
 use hayward_model::{Workload, WorkloadKind};
 
 /// Prefixes that runtimes put before a container's id, and suffixes that systemd puts behind.
-const PREFIXES: [&str; 7] =
-    ["docker-", "cri-containerd-", "crio-", "libpod-", "nerdctl-", "buildkit-", "machine-"];
+const PREFIXES: [&str; 7] = [
+    "docker-",
+    "cri-containerd-",
+    "crio-",
+    "libpod-",
+    "nerdctl-",
+    "buildkit-",
+    "machine-",
+];
 
 /// Names the workload of a cgroup by its path below the cgroup file system.
 pub fn name(cgroup_id: u64, path: &str) -> Workload {
@@ -36,7 +43,10 @@ pub fn name(cgroup_id: u64, path: &str) -> Workload {
 
 fn container(part: &str) -> Option<String> {
     let part = part.strip_suffix(".scope").unwrap_or(part);
-    let id = PREFIXES.iter().find_map(|prefix| part.strip_prefix(prefix)).unwrap_or(part);
+    let id = PREFIXES
+        .iter()
+        .find_map(|prefix| part.strip_prefix(prefix))
+        .unwrap_or(part);
     let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id.then(|| id.to_owned())
 }
@@ -53,11 +63,15 @@ fn pod(part: &str) -> Option<String> {
 
 fn user(part: &str) -> Option<String> {
     let uid = part.strip_prefix("user-")?.strip_suffix(".slice")?;
-    uid.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("uid {uid}"))
+    uid.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| format!("uid {uid}"))
 }
 
 fn is_unit(part: &str) -> bool {
-    [".service", ".scope", ".socket", ".mount"].iter().any(|suffix| part.ends_with(suffix))
+    [".service", ".scope", ".socket", ".mount"]
+        .iter()
+        .any(|suffix| part.ends_with(suffix))
 }
 
 #[cfg(test)]
@@ -71,35 +85,69 @@ mod tests {
     fn paths_of_the_runtimes_tell_container_and_pod() {
         let systemd_uid = UID.replace('-', "_");
         for (path, pod, kind) in [
-            (format!("/system.slice/docker-{ID}.scope"), false, WorkloadKind::Container),
+            (
+                format!("/system.slice/docker-{ID}.scope"),
+                false,
+                WorkloadKind::Container,
+            ),
             (format!("/docker/{ID}/init"), false, WorkloadKind::Container),
             (
-                format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{systemd_uid}.slice/cri-containerd-{ID}.scope"),
+                format!(
+                    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{systemd_uid}.slice/cri-containerd-{ID}.scope"
+                ),
                 true,
                 WorkloadKind::Container,
             ),
-            (format!("/kubepods/besteffort/pod{UID}/{ID}"), true, WorkloadKind::Container),
-            (format!("/kubelet/kubepods/pod{UID}"), true, WorkloadKind::Pod),
-            (format!("/machine.slice/libpod-{ID}.scope/container"), false, WorkloadKind::Container),
+            (
+                format!("/kubepods/besteffort/pod{UID}/{ID}"),
+                true,
+                WorkloadKind::Container,
+            ),
+            (
+                format!("/kubelet/kubepods/pod{UID}"),
+                true,
+                WorkloadKind::Pod,
+            ),
+            (
+                format!("/machine.slice/libpod-{ID}.scope/container"),
+                false,
+                WorkloadKind::Container,
+            ),
         ] {
             let workload = name(1, &path);
             assert_eq!(workload.kind, kind, "{path}");
             assert_eq!(workload.pod_uid.as_deref(), pod.then_some(UID), "{path}");
             let has_id = kind == WorkloadKind::Container;
-            assert_eq!(workload.container_id.as_deref(), has_id.then_some(ID), "{path}");
+            assert_eq!(
+                workload.container_id.as_deref(),
+                has_id.then_some(ID),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn units_users_and_plain_cgroups_have_names() {
         for (path, kind, expected) in [
-            ("/system.slice/ssh.service", WorkloadKind::Unit, "ssh.service"),
-            ("/user.slice/user-1000.slice/session-3.scope", WorkloadKind::User, "uid 1000"),
+            (
+                "/system.slice/ssh.service",
+                WorkloadKind::Unit,
+                "ssh.service",
+            ),
+            (
+                "/user.slice/user-1000.slice/session-3.scope",
+                WorkloadKind::User,
+                "uid 1000",
+            ),
             ("/a/b", WorkloadKind::Cgroup, "/a/b"),
             ("/", WorkloadKind::Cgroup, "/"),
         ] {
             let workload = name(1, path);
-            assert_eq!((workload.kind, workload.name.as_str()), (kind, expected), "{path}");
+            assert_eq!(
+                (workload.kind, workload.name.as_str()),
+                (kind, expected),
+                "{path}"
+            );
         }
     }
 }

@@ -32,7 +32,11 @@ impl std::fmt::Display for Problem {
 
 /// Problems one below the other, for errors that collect them.
 pub fn join(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Parses a whole text (YAML, of which JSON is a part). An empty text is an empty mapping.
@@ -46,7 +50,12 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> 
         let line = error.location().map_or(0, |location| location.line());
         let message = plain(&error.to_string());
         let help = nearest(&message);
-        Problem { file: file.to_owned(), line: usize::try_from(line).unwrap_or(0), message, help }
+        Problem {
+            file: file.to_owned(),
+            line: usize::try_from(line).unwrap_or(0),
+            message,
+            help,
+        }
     })
 }
 
@@ -68,9 +77,12 @@ fn nearest(message: &str) -> String {
     else {
         return String::new();
     };
-    let Some(unknown) = words(head).last() else { return String::new() };
-    let known: Vec<&str> =
-        words(tail).filter(|word| !["one", "of", "or", "there", "are", "no"].contains(word)).collect();
+    let Some(unknown) = words(head).last() else {
+        return String::new();
+    };
+    let known: Vec<&str> = words(tail)
+        .filter(|word| !["one", "of", "or", "there", "are", "no"].contains(word))
+        .collect();
     let near = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(name, unknown), name))
@@ -85,7 +97,8 @@ fn nearest(message: &str) -> String {
 /// Names in a message, without quotes and punctuation.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    text.split(move |c| !is_part(c)).filter(|word| !word.is_empty())
+    text.split(move |c| !is_part(c))
+        .filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -105,7 +118,11 @@ mod tests {
     #[test]
     fn an_unknown_key_names_its_line_and_the_nearest_known_one() {
         let problem = parse::<Sample>("a.yaml", "count: 1\nmoode: x\n").expect_err("unknown");
-        assert_eq!((problem.file.as_str(), problem.line), ("a.yaml", 2), "{problem}");
+        assert_eq!(
+            (problem.file.as_str(), problem.line),
+            ("a.yaml", 2),
+            "{problem}"
+        );
         assert!(problem.message.contains("moode"), "{problem}");
         assert_eq!(problem.help, "did you mean `mode`?");
     }

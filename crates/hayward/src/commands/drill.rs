@@ -34,13 +34,19 @@ pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
     let id: String = format!("{:064x}", std::process::id());
     let path = folder.join(format!("docker-{id}.scope"));
     fs::create_dir(&path).map_err(|error| {
-        Failure::Other(anyhow::anyhow!("cannot make the cgroup {}: {error}; run the drill as root", path.display()))
+        Failure::Other(anyhow::anyhow!(
+            "cannot make the cgroup {}: {error}; run the drill as root",
+            path.display()
+        ))
     })?;
     let cgroup = Throwaway(path);
     let id = fs::metadata(&cgroup.0)?.ino();
     let since = jiff::Timestamp::now();
     let outcome = Command::new("/bin/sh")
-        .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec /bin/sh -c 'exit 0' "$1""#])
+        .args([
+            "-c",
+            r#"echo $$ > "$0/cgroup.procs" && exec /bin/sh -c 'exit 0' "$1""#,
+        ])
         .arg(&cgroup.0)
         .arg(hayward_rules::TEST_STRING)
         .status()?;
@@ -50,7 +56,14 @@ pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
         show::json(&serde_json::json!({"killed": killed, "record": record}))?;
     } else {
         let line = record.as_ref().map(show::record).unwrap_or_default();
-        show::line(&format!("command: a banned command in a new container was {}", if killed { "killed before it ran" } else { "NOT killed" }));
+        show::line(&format!(
+            "command: a banned command in a new container was {}",
+            if killed {
+                "killed before it ran"
+            } else {
+                "NOT killed"
+            }
+        ));
         show::line(&format!("  {line}"));
     }
     match (killed, record) {
@@ -65,13 +78,22 @@ pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn find_record(socket: &Path, since: jiff::Timestamp, cgroup: u64) -> Result<Option<Record>, Failure> {
+fn find_record(
+    socket: &Path,
+    since: jiff::Timestamp,
+    cgroup: u64,
+) -> Result<Option<Record>, Failure> {
     let deadline = Instant::now() + PATIENCE;
     let since = since.checked_sub(Duration::from_secs(1))?;
     loop {
         let path = format!("/v1/events?since={since}&rule=builtin/test");
         let records: Vec<Record> = client::get_lines(socket, &path)?;
-        let of_cgroup = |record: &Record| record.workload.as_ref().is_some_and(|w| w.cgroup_id == cgroup);
+        let of_cgroup = |record: &Record| {
+            record
+                .workload
+                .as_ref()
+                .is_some_and(|w| w.cgroup_id == cgroup)
+        };
         if let Some(record) = records.into_iter().find(of_cgroup) {
             return Ok(Some(record));
         }

@@ -10,7 +10,12 @@ use crate::{cli::Filter, client, failure::Failure, show};
 /// How often a following client asks.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
-pub(crate) fn events(socket: &Path, json: bool, filter: &Filter, follow: bool) -> Result<(), Failure> {
+pub(crate) fn events(
+    socket: &Path,
+    json: bool,
+    filter: &Filter,
+    follow: bool,
+) -> Result<(), Failure> {
     let mut records: Vec<Record> = client::get_lines(socket, &query(filter, true))?;
     records.reverse();
     print(&records, json)?;
@@ -19,7 +24,11 @@ pub(crate) fn events(socket: &Path, json: bool, filter: &Filter, follow: bool) -
     while follow {
         std::thread::sleep(ASK_AGAIN);
         // Records of one instant may come one after the other, so the last instant is asked for again.
-        let next = Filter { since: last.or(filter.since), limit: usize::MAX, ..filter.clone() };
+        let next = Filter {
+            since: last.or(filter.since),
+            limit: usize::MAX,
+            ..filter.clone()
+        };
         let mut records: Vec<Record> = client::get_lines(socket, &query(&next, false))?;
         records.retain(|record| !seen.contains(&record.id));
         print(&records, json)?;
@@ -70,9 +79,12 @@ fn print(records: &[Record], json: bool) -> Result<(), Failure> {
 }
 
 pub(crate) fn explain(socket: &Path, json: bool, id: &str) -> Result<(), Failure> {
-    let records: Vec<Record> = client::get_lines(socket, &format!("/v1/events?id={}", encoded(id)))?;
+    let records: Vec<Record> =
+        client::get_lines(socket, &format!("/v1/events?id={}", encoded(id)))?;
     let Some(record) = records.first() else {
-        return Err(Failure::NotSo(format!("there is no record {id}; `hayward events` lists them")));
+        return Err(Failure::NotSo(format!(
+            "there is no record {id}; `hayward events` lists them"
+        )));
     };
     if json {
         return show::json(record);
@@ -94,7 +106,9 @@ pub(crate) fn explain(socket: &Path, json: bool, id: &str) -> Result<(), Failure
 }
 
 fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 pub(crate) fn report(socket: &Path, json: bool, since: jiff::Timestamp) -> Result<(), Failure> {
@@ -103,18 +117,28 @@ pub(crate) fn report(socket: &Path, json: bool, since: jiff::Timestamp) -> Resul
     if json {
         return show::json(&report);
     }
-    for (title, rows) in
-        [("RULE", &report.rules), ("IMAGE", &report.images), ("NAMESPACE", &report.namespaces)]
-    {
+    for (title, rows) in [
+        ("RULE", &report.rules),
+        ("IMAGE", &report.images),
+        ("NAMESPACE", &report.namespaces),
+    ] {
         let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-        show::table(&[title, "KILLED", "OBSERVED", "SPARED", "MISSED", "LAST SEEN"], &rows);
+        show::table(
+            &[title, "KILLED", "OBSERVED", "SPARED", "MISSED", "LAST SEEN"],
+            &rows,
+        );
         show::line("");
     }
     Ok(())
 }
 
 fn cells(row: &Row) -> Vec<String> {
-    let counts = [row.counts.killed, row.counts.observed, row.counts.spared, row.counts.missed];
+    let counts = [
+        row.counts.killed,
+        row.counts.observed,
+        row.counts.spared,
+        row.counts.missed,
+    ];
     let mut cells = vec![row.name.clone()];
     cells.extend(counts.iter().map(u64::to_string));
     cells.push(row.last.strftime("%Y-%m-%d %H:%M").to_string());

@@ -14,7 +14,11 @@ pub(crate) fn install(root: &Path) -> Result<(), Failure> {
     let binary = root.join("usr/local/bin/hayward");
     place(&binary, &fs::read("/proc/self/exe")?, 0o755)?;
     let unit = UNIT.replace("/usr/bin/hayward", "/usr/local/bin/hayward");
-    place(&root.join("etc/systemd/system/hayward.service"), unit.as_bytes(), 0o644)?;
+    place(
+        &root.join("etc/systemd/system/hayward.service"),
+        unit.as_bytes(),
+        0o644,
+    )?;
     let settings = root.join("etc/hayward/hayward.yaml");
     if settings.exists() {
         show::line(&format!("kept  {}", settings.display()));
@@ -51,6 +55,8 @@ pub(crate) fn uninstall(config: &ConfigArgument, json: bool) -> Result<(), Failu
     if json {
         return show::json(&serde_json::json!({"pins": folder, "removed": removed}));
     }
-    show::line(&format!("{removed} pins removed from {folder}; nothing is enforced any more"));
+    show::line(&format!(
+        "{removed} pins removed from {folder}; nothing is enforced any more"
+    ));
     Ok(())
 }

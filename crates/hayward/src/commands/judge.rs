@@ -13,7 +13,11 @@ use crate::{
 };
 
 pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
-    let JudgeCommand::Command { line, executable, config } = command;
+    let JudgeCommand::Command {
+        line,
+        executable,
+        config,
+    } = command;
     let (_, table, _) = compile(config)?;
     let arguments: Vec<u8> = line
         .split_ascii_whitespace()
@@ -22,7 +26,11 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
     let first = line.split_ascii_whitespace().next().unwrap_or_default();
     // A bare name stands for a file somewhere on the path.
     let executable = executable.clone().unwrap_or_else(|| {
-        if first.starts_with('/') { first.to_owned() } else { format!("/{first}") }
+        if first.starts_with('/') {
+            first.to_owned()
+        } else {
+            format!("/{first}")
+        }
     });
     let judged = table.judge(&arguments, Some(executable.as_bytes()), 0);
     let (verdict, rule) = match judged {
@@ -33,7 +41,9 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
     };
     let rule = rule.and_then(|rule| table.rules().get(rule as usize));
     if json {
-        let reason = rule.filter(|rule| !rule.secret).and_then(|rule| rule.reason.clone());
+        let reason = rule
+            .filter(|rule| !rule.secret)
+            .and_then(|rule| rule.reason.clone());
         return show::json(&serde_json::json!({
             "verdict": verdict, "rule": rule.map(|rule| &rule.id), "reason": reason,
         }));
@@ -41,7 +51,11 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
     match rule {
         None => show::line(verdict),
         Some(rule) => {
-            let reason = rule.reason.as_deref().filter(|_| !rule.secret).unwrap_or_default();
+            let reason = rule
+                .reason
+                .as_deref()
+                .filter(|_| !rule.secret)
+                .unwrap_or_default();
             show::line(&format!("{verdict}  {}  {reason}", rule.id));
         }
     }
@@ -56,8 +70,14 @@ pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> 
             "rules": table.rules().len(), "table_bytes": table.words().len() * 4, "notices": notices,
         }));
     }
-    let file = config.file().map_or("default settings".to_owned(), |file| file.display().to_string());
-    show::line(&format!("{file}: good; {} rules, a table of {} KiB", table.rules().len(), table.words().len() / 256));
+    let file = config.file().map_or("default settings".to_owned(), |file| {
+        file.display().to_string()
+    });
+    show::line(&format!(
+        "{file}: good; {} rules, a table of {} KiB",
+        table.rules().len(),
+        table.words().len() / 256
+    ));
     for notice in notices {
         show::line(&format!("  note: {notice}"));
     }

@@ -17,26 +17,39 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
     let mut banned = Vec::new();
     let mut allowed = Vec::new();
     for file in files {
-        let text = fs::read_to_string(file)
-            .map_err(|error| Failure::BadInput(format!("{}: cannot be read: {error}", file.display())))?;
+        let text = fs::read_to_string(file).map_err(|error| {
+            Failure::BadInput(format!("{}: cannot be read: {error}", file.display()))
+        })?;
         let value: Value = hayward_yaml::parse(&file.display().to_string(), &text)
             .map_err(|problem| Failure::BadInput(problem.to_string()))?;
         collect(&value, &mut banned, &mut allowed);
     }
     if banned.is_empty() {
-        return Err(Failure::BadInput("none of the files holds `bannedCommandStrings`".to_owned()));
+        return Err(Failure::BadInput(
+            "none of the files holds `bannedCommandStrings`".to_owned(),
+        ));
     }
-    let merged = serde_json::json!({"bannedCommandStrings": banned, "allowedCommandPatterns": allowed});
+    let merged =
+        serde_json::json!({"bannedCommandStrings": banned, "allowedCommandPatterns": allowed});
     fs::create_dir_all(output)?;
     let rules = fs::canonicalize(output)?.join("cryptnono.json");
     write_new(&rules, &serde_json::to_string_pretty(&merged)?)?;
     let settings = output.join("hayward.yaml");
-    write_new(&settings, &SETTINGS.replace("RULES", &format!("{:?}", rules.display().to_string())))?;
+    write_new(
+        &settings,
+        &SETTINGS.replace("RULES", &format!("{:?}", rules.display().to_string())),
+    )?;
     let notes = notes(&banned, &allowed);
     if json {
-        return show::json(&serde_json::json!({"settings": settings, "rules": rules, "notes": notes}));
+        return show::json(
+            &serde_json::json!({"settings": settings, "rules": rules, "notes": notes}),
+        );
     }
-    show::line(&format!("wrote {} and {}", settings.display(), rules.display()));
+    show::line(&format!(
+        "wrote {} and {}",
+        settings.display(),
+        rules.display()
+    ));
     for note in notes {
         show::line(&format!("  note: {note}"));
     }
@@ -48,7 +61,14 @@ fn collect(value: &Value, banned: &mut Vec<String>, allowed: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                let strings = || value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+                let strings = || {
+                    value
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                };
                 match key.as_str() {
                     "bannedCommandStrings" => banned.extend(strings()),
                     "allowedCommandPatterns" => allowed.extend(strings()),
@@ -56,7 +76,9 @@ fn collect(value: &Value, banned: &mut Vec<String>, allowed: &mut Vec<String>) {
                 }
             }
         }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, banned, allowed)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect(value, banned, allowed)),
         Value::String(text) if text.contains("bannedCommandStrings") => {
             if let Ok(inner) = hayward_yaml::parse::<Value>("text", text) {
                 collect(&inner, banned, allowed);
@@ -70,7 +92,10 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write;
     let file = fs::File::options().write(true).create_new(true).open(path);
     let mut file = file.map_err(|error| {
-        Failure::Other(anyhow::anyhow!("cannot write {}: {error}; name another folder with --output", path.display()))
+        Failure::Other(anyhow::anyhow!(
+            "cannot write {}: {error}; name another folder with --output",
+            path.display()
+        ))
     })?;
     Ok(file.write_all(text.as_bytes())?)
 }
@@ -78,12 +103,20 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
 /// Where Hayward reads a string or pattern otherwise than cryptnono.
 fn notes(banned: &[String], allowed: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
-    for pattern in allowed.iter().filter(|p| !p.ends_with(".*") && !p.ends_with('$')) {
+    for pattern in allowed
+        .iter()
+        .filter(|p| !p.ends_with(".*") && !p.ends_with('$'))
+    {
         notes.push(format!("the allow pattern {pattern} must now match the whole command line; end it in .* to keep its old meaning"));
     }
     for text in banned.iter().filter(|text| !text.is_ascii()) {
-        notes.push(format!("in {text} only ASCII letters match in either case; other letters match exactly"));
+        notes.push(format!(
+            "in {text} only ASCII letters match in either case; other letters match exactly"
+        ));
     }
-    notes.push("a banned string now also counts when another occurrence of it is part of a longer word".to_owned());
+    notes.push(
+        "a banned string now also counts when another occurrence of it is part of a longer word"
+            .to_owned(),
+    );
     notes
 }

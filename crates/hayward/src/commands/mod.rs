@@ -36,7 +36,11 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Judge(command) => judge::judge(&command, json),
         Command::Rules(command) => rules::rules(command, json),
         Command::Reload { dry_run } => switch::reload(&socket, json, dry_run),
-        Command::Off { guard, time, config } => switch::off(&socket, json, guard, time, &config),
+        Command::Off {
+            guard,
+            time,
+            config,
+        } => switch::off(&socket, json, guard, time, &config),
         Command::On { guard, config } => switch::on(&socket, json, guard, &config),
         Command::Migrate(command) => migrate::migrate(&command, json),
         Command::Forget { subject } => {
@@ -52,7 +56,12 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Install { root } => install::install(&root),
         Command::Uninstall(config) => install::uninstall(&config, json),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "hayward", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "hayward",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
         Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
@@ -60,12 +69,14 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             show::line(reference(what).trim_end());
             Ok(())
         }
-        Command::Canary { cgroup, descriptor, argument } => {
-            Err(hayward_agent::launch_canary(&cgroup, &descriptor, &argument).into())
-        }
-        Command::CanarySurvived { argument } => {
-            Err(Failure::NotSo(format!("the canary {argument} was not stopped")))
-        }
+        Command::Canary {
+            cgroup,
+            descriptor,
+            argument,
+        } => Err(hayward_agent::launch_canary(&cgroup, &descriptor, &argument).into()),
+        Command::CanarySurvived { argument } => Err(Failure::NotSo(format!(
+            "the canary {argument} was not stopped"
+        ))),
     }
 }
 
@@ -87,7 +98,10 @@ fn reference(what: ReferenceKind) -> String {
 fn describe(command: &mut clap::Command, name: &str, text: &mut String) {
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-    text.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
+    text.push_str(&format!(
+        "\n## {name}\n\n```text\n{}\n```\n",
+        help.join("\n").trim_end()
+    ));
     for below in command.get_subcommands_mut() {
         if !below.is_hide_set() && below.get_name() != "help" {
             let name = format!("{name} {}", below.get_name());

@@ -13,7 +13,13 @@ pub(crate) fn probe(json: bool) -> Result<(), Failure> {
     }
     let rows: Vec<Vec<String>> = features
         .into_iter()
-        .map(|f| vec![f.name.to_owned(), if f.present { "yes" } else { "no" }.to_owned(), f.detail])
+        .map(|f| {
+            vec![
+                f.name.to_owned(),
+                if f.present { "yes" } else { "no" }.to_owned(),
+                f.detail,
+            ]
+        })
         .collect();
     show::table(&["FEATURE", "HERE", "DETAIL"], &rows);
     Ok(())

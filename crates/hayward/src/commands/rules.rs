@@ -13,7 +13,11 @@ use crate::{
 pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
     match command {
         RulesCommand::List { files, keys } => {
-            let files = if files.is_empty() { vec!["builtin".to_owned()] } else { files };
+            let files = if files.is_empty() {
+                vec!["builtin".to_owned()]
+            } else {
+                files
+            };
             list(&read(&files, &keys)?.rules, json)
         }
         RulesCommand::Test { files, keys } => test(read(&files, &keys)?, json),
@@ -23,7 +27,11 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
             if json {
                 return show::json(&difference);
             }
-            let signs = [("+", difference.added), ("-", difference.removed), ("~", difference.changed)];
+            let signs = [
+                ("+", difference.added),
+                ("-", difference.removed),
+                ("~", difference.changed),
+            ];
             for (sign, ids) in signs {
                 for id in ids {
                     show::line(&format!("{sign} {id}"));
@@ -36,16 +44,27 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
         }
         RulesCommand::Decrypt { file, keys } => write(&decrypted(&file, &keys)?),
         RulesCommand::Generate { recipe, keys } => {
-            let encrypted = recipe.extension().is_some_and(|extension| extension == "age");
-            let bytes = if encrypted { decrypted(&recipe, &keys)? } else { fs::read(&recipe)? };
+            let encrypted = recipe
+                .extension()
+                .is_some_and(|extension| extension == "age");
+            let bytes = if encrypted {
+                decrypted(&recipe, &keys)?
+            } else {
+                fs::read(&recipe)?
+            };
             let text = String::from_utf8(bytes)?;
             let name = recipe.display().to_string();
-            let generated = generate(&name, &text)
-                .map_err(|problem| Failure::BadInput(problem.to_string()))?;
+            let generated =
+                generate(&name, &text).map_err(|problem| Failure::BadInput(problem.to_string()))?;
             write(generated.as_bytes())
         }
-        RulesCommand::Export { files, recipients, keys } => {
-            let text = render(&read(&files, &keys)?.rules).map_err(|e| Failure::Other(anyhow::anyhow!(e)))?;
+        RulesCommand::Export {
+            files,
+            recipients,
+            keys,
+        } => {
+            let text = render(&read(&files, &keys)?.rules)
+                .map_err(|e| Failure::Other(anyhow::anyhow!(e)))?;
             write(&secret::encrypt(text.as_bytes(), &recipients)?)
         }
     }
@@ -57,7 +76,10 @@ fn read(files: &[String], keys: &Keys) -> Result<RuleSet, Failure> {
 
 fn decrypted(file: &Path, keys: &Keys) -> Result<Vec<u8>, Failure> {
     let identity = keys.identity.as_deref().ok_or_else(|| {
-        Failure::BadInput(format!("{}: is encrypted: name your keys with --identity FILE", file.display()))
+        Failure::BadInput(format!(
+            "{}: is encrypted: name your keys with --identity FILE",
+            file.display()
+        ))
     })?;
     Ok(secret::decrypt(&fs::read(file)?, identity)?)
 }
@@ -72,7 +94,10 @@ fn list(rules: &[Rule], json: bool) -> Result<(), Failure> {
             .iter()
             .map(|rule| {
                 let strings = (!rule.secret).then(|| {
-                    rule.banned.iter().map(|b| String::from_utf8_lossy(b).into_owned()).collect::<Vec<_>>()
+                    rule.banned
+                        .iter()
+                        .map(|b| String::from_utf8_lossy(b).into_owned())
+                        .collect::<Vec<_>>()
                 });
                 serde_json::json!({
                     "id": rule.id, "mode": rule.mode, "secret": rule.secret, "banned": strings,
@@ -93,7 +118,13 @@ fn list(rules: &[Rule], json: bool) -> Result<(), Failure> {
             } else {
                 rule.reason.clone().unwrap_or_default()
             };
-            vec![rule.id.clone(), mode.as_str().unwrap_or_default().to_owned(), rule.banned.len().to_string(), rule.executable.len().to_string(), what]
+            vec![
+                rule.id.clone(),
+                mode.as_str().unwrap_or_default().to_owned(),
+                rule.banned.len().to_string(),
+                rule.executable.len().to_string(),
+                what,
+            ]
         })
         .collect();
     show::table(&["RULE", "MODE", "STRINGS", "EXECUTABLES", "REASON"], &rows);
@@ -106,9 +137,14 @@ fn test(set: RuleSet, json: bool) -> Result<(), Failure> {
     let (rules, bytes) = (table.rules().len(), table.words().len() * 4);
     hayward_kernel::size_class(bytes)?;
     if json {
-        return show::json(&serde_json::json!({"rules": rules, "table_bytes": bytes, "notices": notices}));
+        return show::json(
+            &serde_json::json!({"rules": rules, "table_bytes": bytes, "notices": notices}),
+        );
     }
-    show::line(&format!("{rules} rules of {files} files are good; a table of {} KiB", bytes >> 10));
+    show::line(&format!(
+        "{rules} rules of {files} files are good; a table of {} KiB",
+        bytes >> 10
+    ));
     for notice in notices {
         show::line(&format!("  note: {notice}"));
     }

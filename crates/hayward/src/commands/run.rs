@@ -26,9 +26,8 @@ pub(crate) fn run(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
 
 /// A test that would reach beyond its own cgroup is a bug that must not get to act.
 fn refuse_reach_in_tests(policy: &Policy) -> Result<(), Failure> {
-    let confined = policy.cgroup_root != "/"
-        && !policy.lease.is_zero()
-        && policy.lease.as_secs() <= 60;
+    let confined =
+        policy.cgroup_root != "/" && !policy.lease.is_zero() && policy.lease.as_secs() <= 60;
     if std::env::var_os("HAYWARD_TEST").is_some() && !confined {
         return Err(Failure::BadInput(
             "HAYWARD_TEST is set: set `cgroup_root` to the test's own cgroup and `lease` to at most 60s".to_owned(),
@@ -41,22 +40,38 @@ fn start_log(format: LogFormat, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("HAYWARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     if json || format == LogFormat::Json || (format == LogFormat::Auto && !terminal) {
         builder.json().flatten_event(true).init();
     } else {
-        builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).init();
+        builder
+            .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
+            .init();
     }
 }
 
 fn announce(agent: &Arc<Agent>) {
     let status = agent.status();
     let policy = agent.policy();
-    eprintln!("Hayward {} guards {}", status.version, scope_in_words(&policy));
+    eprintln!(
+        "Hayward {} guards {}",
+        status.version,
+        scope_in_words(&policy)
+    );
     for (name, guard) in &status.guards {
-        let reason = guard.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        eprintln!("  {name:10} {}{reason}, {} rules", show::status(guard.status), guard.rules);
+        let reason = guard
+            .reason
+            .as_ref()
+            .map(|reason| format!(" ({reason})"))
+            .unwrap_or_default();
+        eprintln!(
+            "  {name:10} {}{reason}, {} rules",
+            show::status(guard.status),
+            guard.rules
+        );
     }
     for notice in &status.notices {
         eprintln!("  note: {notice}");
@@ -70,16 +85,22 @@ fn announce(agent: &Arc<Agent>) {
 }
 
 fn scope_in_words(policy: &Policy) -> String {
-    let users = if policy.scope_rules().users() { " and users" } else { "" };
-    format!("the workloads below the cgroup {}{users}", policy.cgroup_root)
+    let users = if policy.scope_rules().users() {
+        " and users"
+    } else {
+        ""
+    };
+    format!(
+        "the workloads below the cgroup {}{users}",
+        policy.cgroup_root
+    )
 }
 
 /// SIGHUP reloads; SIGTERM and SIGINT stop. On a thread of its own, so that a slow reload delays no answer.
-fn watch_signals(
-    agent: Arc<Agent>,
-    stop: tokio::sync::watch::Sender<bool>,
-) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn watch_signals(agent: Arc<Agent>, stop: tokio::sync::watch::Sender<bool>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (mut hangup, mut terminate, mut interrupt) = {
         let _entered = runtime.enter();
         (
@@ -88,26 +109,34 @@ fn watch_signals(
             signal(SignalKind::interrupt())?,
         )
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = hangup.recv() => reload(&agent),
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = hangup.recv() => reload(&agent),
+                        _ = terminate.recv() => break,
+                        _ = interrupt.recv() => break,
+                    }
                 }
-            }
-        });
-        let _ = stop.send(true);
-    })?;
+            });
+            let _ = stop.send(true);
+        })?;
     Ok(())
 }
 
 fn reload(agent: &Agent) {
     notify("RELOADING=1");
     match agent.reload(false, None) {
-        Ok(report) => tracing::info!("reloaded: {} rules in force for {}", report.rules, Guard::Command),
-        Err(error) => tracing::error!("the new settings are refused, the old ones stay in force: {error}"),
+        Ok(report) => tracing::info!(
+            "reloaded: {} rules in force for {}",
+            report.rules,
+            Guard::Command
+        ),
+        Err(error) => {
+            tracing::error!("the new settings are refused, the old ones stay in force: {error}")
+        }
     }
     notify("READY=1");
 }

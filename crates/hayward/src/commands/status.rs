@@ -39,7 +39,9 @@ fn wait_for(socket: &Path, wanted: WaitFor, timeout: Duration) -> Result<StatusR
     loop {
         let answer: Result<StatusReport, Failure> = client::get(socket, "/v1/status");
         let now = match &answer {
-            Ok(report) if report.guards.values().all(|guard| guard.status == wanted) => return answer,
+            Ok(report) if report.guards.values().all(|guard| guard.status == wanted) => {
+                return answer;
+            }
             Ok(report) => {
                 let described = report.guards.iter().map(|(name, guard)| {
                     let reason = guard.reason.clone().unwrap_or_default();
@@ -51,7 +53,10 @@ fn wait_for(socket: &Path, wanted: WaitFor, timeout: Duration) -> Result<StatusR
         };
         if Instant::now() > deadline {
             let name = wanted.name();
-            return Err(Failure::NotSo(format!("not {name} after {} s: {now}", timeout.as_secs())));
+            return Err(Failure::NotSo(format!(
+                "not {name} after {} s: {now}",
+                timeout.as_secs()
+            )));
         }
         std::thread::sleep(ASK_AGAIN);
     }
@@ -63,7 +68,11 @@ fn print(report: &StatusReport) {
         report.version, report.pid, report.uptime_seconds, report.cgroup_root
     ));
     for (name, guard) in &report.guards {
-        let reason = guard.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = guard
+            .reason
+            .as_ref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
         show::line(&format!("  {name}  {}{reason}", show::status(guard.status)));
         show::line(&format!(
             "    {} rules (generation {}), {} cgroups in scope, last scan {} processes in {:.1} ms",
@@ -74,7 +83,9 @@ fn print(report: &StatusReport) {
             guard.scan.milliseconds
         ));
         let counters = guard.counters.iter().filter(|(_, value)| **value > 0);
-        let counters: Vec<_> = counters.map(|(name, value)| format!("{name} {value}")).collect();
+        let counters: Vec<_> = counters
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
         show::line(&format!("    {}", counters.join(", ")));
     }
     if let Some(listen) = &report.metrics.listen {

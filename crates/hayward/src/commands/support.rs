@@ -12,7 +12,12 @@ pub(crate) fn support(socket: &Path) -> Result<(), Failure> {
         .into_iter()
         .map(|f| serde_json::json!({"name": f.name, "present": f.present, "detail": f.detail}))
         .collect();
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let read = |path: &str| {
+        fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     show::json(&serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
         "kernel": read("/proc/sys/kernel/osrelease"),

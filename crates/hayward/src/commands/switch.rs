@@ -23,7 +23,9 @@ pub(crate) fn off(
         Err(Failure::NoAgent(_)) => cells(config)?.off(guard, time)?,
         result => drop(result?),
     }
-    let until = time.map_or("until `hayward on`".to_owned(), |time| format!("for {} s", time.as_secs().max(1)));
+    let until = time.map_or("until `hayward on`".to_owned(), |time| {
+        format!("for {} s", time.as_secs().max(1))
+    });
     say(json, guard, "off", &until)
 }
 
@@ -33,7 +35,10 @@ pub(crate) fn on(
     guard: Option<Guard>,
     config: &ConfigArgument,
 ) -> Result<(), Failure> {
-    let request = OffRequest { guard, seconds: None };
+    let request = OffRequest {
+        guard,
+        seconds: None,
+    };
     match client::post::<StatusReport>(socket, "/v1/on", &request) {
         Err(Failure::NoAgent(_)) => cells(config)?.on(guard)?,
         result => drop(result?),
@@ -53,7 +58,14 @@ fn say(json: bool, guard: Option<Guard>, what: &str, until: &str) -> Result<(), 
     if json {
         return show::json(&serde_json::json!({"guard": name, "switched": what}));
     }
-    show::line(&format!("{} switched {what} {until}", if name == "all" { "everything is" } else { name }).trim_end().to_owned());
+    show::line(
+        &format!(
+            "{} switched {what} {until}",
+            if name == "all" { "everything is" } else { name }
+        )
+        .trim_end()
+        .to_owned(),
+    );
     Ok(())
 }
 
@@ -64,7 +76,11 @@ pub(crate) fn reload(socket: &Path, json: bool, dry_run: bool) -> Result<(), Fai
     }
     let verb = if dry_run { "would be" } else { "are" };
     show::line(&format!("{} rules {verb} in force", report.rules));
-    for (sign, ids) in [("+", &report.added), ("-", &report.removed), ("~", &report.changed)] {
+    for (sign, ids) in [
+        ("+", &report.added),
+        ("-", &report.removed),
+        ("~", &report.changed),
+    ] {
         for id in ids {
             show::line(&format!("  {sign} {id}"));
         }

@@ -112,11 +112,11 @@ impl Dfa {
                 accept(&matching)
             });
         }
-        Ok(Self::compress(&rows, accepts))
+        Ok(Self::compress(&rows, &accepts))
     }
 
-    /// Bytes that no state tells apart share a column.
-    fn compress(rows: &[[u32; 256]], accept: Vec<u32>) -> Self {
+    /// Bytes that no state tells apart share a column, and states that no text tells apart a row.
+    fn compress(rows: &[[u32; 256]], accept: &[u32]) -> Self {
         let mut columns = Vec::with_capacity(256);
         let mut seen: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut samples = Vec::new();
@@ -128,19 +128,29 @@ impl Dfa {
                 number
             }));
         }
+        let rows: Vec<Vec<u32>> = rows
+            .iter()
+            .map(|row| samples.iter().map(|byte| row[*byte]).collect())
+            .collect();
+        let (class_of, classes) = equivalent(&rows, &accept);
         let stride_shift = samples.len().next_power_of_two().trailing_zeros();
-        let mut transitions = vec![0; rows.len() << stride_shift];
+        let mut transitions = vec![0; classes << stride_shift];
+        let mut accepts = vec![0; classes];
         for (state, row) in rows.iter().enumerate() {
-            for (column, byte) in samples.iter().enumerate() {
-                transitions[(state << stride_shift) + column] = row[*byte] << stride_shift;
+            let class = class_of[state] as usize;
+            accepts[class] = accept[state];
+            for (column, target) in row.iter().enumerate() {
+                transitions[(class << stride_shift) + column] =
+                    class_of[*target as usize] << stride_shift;
             }
         }
+        let start = class_of[1] << stride_shift;
         Self {
             columns,
             stride_shift,
             transitions,
-            accept,
-            start: 1 << stride_shift,
+            accept: accepts,
+            start,
         }
     }
 
@@ -159,6 +169,32 @@ impl Dfa {
         words[at + DFA_STRIDE_SHIFT] = self.stride_shift;
         words[at + DFA_START] = self.start;
         offset(at)
+    }
+}
+
+/// Moore's algorithm: states are split by what they accept, and then by where they lead, until nothing splits any more.
+/// What they accept are our values, so this joins more than a minimization that knows patterns alone. Returns the class
+/// of each state and their number; the dead state 0 is class 0.
+fn equivalent(rows: &[Vec<u32>], accept: &[u32]) -> (Vec<u32>, usize) {
+    let mut class_of: Vec<u32> = vec![0; rows.len()];
+    let mut classes = 0;
+    loop {
+        let mut seen: HashMap<Vec<u32>, u32> = HashMap::new();
+        let next: Vec<u32> = rows
+            .iter()
+            .enumerate()
+            .map(|(state, row)| {
+                let mut key = vec![accept[state], class_of[state]];
+                key.extend(row.iter().map(|target| class_of[*target as usize]));
+                let number = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+                *seen.entry(key).or_insert(number)
+            })
+            .collect();
+        class_of = next;
+        if seen.len() == classes {
+            return (class_of, classes);
+        }
+        classes = seen.len();
     }
 }
 

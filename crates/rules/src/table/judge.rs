@@ -139,7 +139,10 @@ impl CommandTable {
             let list = list as usize;
             for hit in &self.words[list + 1..=list + self.words[list] as usize] {
                 let rule = hit & OUTPUT_RULE;
-                if self.rules.get(rule as usize).is_some_and(|rule| rule.secret)
+                if self
+                    .rules
+                    .get(rule as usize)
+                    .is_some_and(|rule| rule.secret)
                     && let Ok(offset) = u32::try_from(end)
                     && let Some(text) = self.matched_text(rule, line, offset)
                 {
