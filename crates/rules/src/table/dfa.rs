@@ -132,7 +132,7 @@ impl Dfa {
             .iter()
             .map(|row| samples.iter().map(|byte| row[*byte]).collect())
             .collect();
-        let (class_of, classes) = equivalent(&rows, &accept);
+        let (class_of, classes) = equivalent(&rows, accept);
         let stride_shift = samples.len().next_power_of_two().trailing_zeros();
         let mut transitions = vec![0; classes << stride_shift];
         let mut accepts = vec![0; classes];
