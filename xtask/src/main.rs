@@ -1,1 +1,3 @@
+//! Tasks of the project that are no part of the product.
+
 fn main() {}

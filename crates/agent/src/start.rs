@@ -160,7 +160,7 @@ impl Agent {
     }
 
     /// None where the canary died and its event came through; else the status that is true, and why.
-    fn fly_canary(&self) -> Option<(GuardStatus, String)> {
+    fn fly_canary(&self) -> Shortfall {
         let degraded = |reason: String| Some((GuardStatus::Degraded, reason));
         let cgroup = match CanaryCgroup::create(&self.root) {
             Ok(cgroup) => cgroup,
@@ -257,13 +257,16 @@ fn open_recorder(policy: &Policy) -> Result<Recorder, AgentError> {
     })
 }
 
+/// Why a guard is not in force, where it is not.
+type Shortfall = Option<(GuardStatus, String)>;
+
 /// A kernel that cannot carry the guard makes it absent, and the agent runs all the same: what is missing shows in the
 /// status. What an operator can mend (a second agent, privileges, no bpffs) is an error.
 fn load_kernel(
     policy: &Policy,
     root: &Path,
     table: &CommandTable,
-) -> Result<(Option<Kernel>, Option<(GuardStatus, String)>), AgentError> {
+) -> Result<(Option<Kernel>, Shortfall), AgentError> {
     let scope = scope_words(policy.scope_rules().patterns())?;
     let policies = kernel_policies(policy);
     match Kernel::load(

@@ -74,7 +74,7 @@ impl ScopeRules {
             .map(|(regex, _)| format!("^(?:{regex})$"))
             .collect();
         let regex = Regex::new_many(&whole).map_err(|error| error.to_string())?;
-        let users = include.iter().any(|selector| is_users(selector));
+        let users = include.iter().any(is_users);
         Ok(Self {
             patterns,
             policies,

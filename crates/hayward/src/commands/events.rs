@@ -21,7 +21,10 @@ pub(crate) fn events(
     print(&records, json)?;
     let mut last = records.last().map(|record| record.time);
     let mut seen: HashSet<String> = records.into_iter().map(|record| record.id).collect();
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(ASK_AGAIN);
         // Records of one instant may come one after the other, so the last instant is asked for again.
         let next = Filter {
@@ -38,7 +41,6 @@ pub(crate) fn events(
         }
         seen.extend(records.into_iter().map(|record| record.id));
     }
-    Ok(())
 }
 
 fn query(filter: &Filter, newest: bool) -> String {

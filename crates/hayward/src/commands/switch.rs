@@ -59,12 +59,11 @@ fn say(json: bool, guard: Option<Guard>, what: &str, until: &str) -> Result<(), 
         return show::json(&serde_json::json!({"guard": name, "switched": what}));
     }
     show::line(
-        &format!(
+        format!(
             "{} switched {what} {until}",
             if name == "all" { "everything is" } else { name }
         )
-        .trim_end()
-        .to_owned(),
+        .trim_end(),
     );
     Ok(())
 }
