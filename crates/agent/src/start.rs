@@ -235,7 +235,10 @@ pub(crate) fn compile(
     canary_argument: &str,
     generation: u32,
 ) -> Result<(RuleSet, CommandTable), AgentError> {
-    let set = load(&policy.command.rules, policy.identity.as_deref())?;
+    let mut set = load(&policy.command.rules, policy.identity.as_deref())?;
+    for rule in &mut set.rules {
+        rule.response.get_or_insert(policy.command.response);
+    }
     let mut rules = set.rules.clone();
     rules.push(canary_rule(canary_argument));
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;

@@ -1,0 +1,11 @@
+//! A place to run the built agent in, that reaches nothing beyond itself: a cgroup of its own, pins, socket, journal
+//! and metrics port of its own, and a lease of a minute. All of it is gone when the [`Host`] is dropped.
+
+mod elf;
+mod host;
+mod launch;
+mod sweep;
+
+pub use elf::{creator32, creator64, writer};
+pub use host::{Answer, BANNED, Host, Start};
+pub use launch::{Ended, Launch, Way};
