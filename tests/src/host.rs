@@ -305,7 +305,7 @@ impl Drop for Host {
 }
 
 /// The body of a page.
-pub(crate) fn get(address: &str, path: &str) -> String {
+pub fn get(address: &str, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).expect("a listening server");
     write!(

@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
@@ -14,33 +11,34 @@ use hayward_kernel::{Kernel, KernelError};
 use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
 use hayward_policy::{Policy, SettingsError};
 use hayward_record::{JournalError, id, journal::Subject};
-use hayward_rules::{RulesError, diff, table::TableError};
+use hayward_rules::{RulesError, table::TableError};
 use jiff::Timestamp;
 
 use crate::{
+    compat::Cryptnono,
     pipeline::Pipeline,
     scan::{self, ScanCost},
-    start,
     status::{GuardReport, MetricsReport, ScanReport, StatusReport},
+    watch::Watch,
 };
 
 /// Why the agent cannot start, or cannot do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// The settings are bad.
-    #[error("{0}")]
+    #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The rules are bad.
-    #[error("{0}")]
+    #[error(transparent)]
     Rules(#[from] RulesError),
     /// The rules cannot be compiled.
-    #[error("{0}")]
+    #[error(transparent)]
     Table(#[from] TableError),
     /// The kernel refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Kernel(#[from] KernelError),
     /// The journal cannot be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     /// The cgroup root cannot be found.
     #[error("cannot use `cgroup_root: {path}`: {source}; it is a path below {mount}")]
@@ -75,23 +73,6 @@ pub enum AgentError {
     },
 }
 
-/// What a reload did, or would do.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-pub struct ReloadReport {
-    /// Rules that are new.
-    pub added: Vec<String>,
-    /// Rules that are gone.
-    pub removed: Vec<String>,
-    /// Rules that changed.
-    pub changed: Vec<String>,
-    /// Rules in force afterwards.
-    pub rules: usize,
-    /// Nothing was put in force.
-    pub dry_run: bool,
-    /// Recorded commands that the new rules would stop and that were not stopped: record id and rule.
-    pub would_stop: Vec<(String, String)>,
-}
-
 /// The agent.
 pub struct Agent {
     pub(crate) pipeline: Pipeline,
@@ -105,7 +86,10 @@ pub struct Agent {
     pub(crate) scan_cost: Mutex<ScanCost>,
     /// Why the guard is not in force, where it is not; none once the canary was seen to die.
     pub(crate) unproven: Mutex<Option<(GuardStatus, String)>>,
-    pub(crate) metrics_listen: Mutex<Option<String>>,
+    pub(crate) listening: Mutex<MetricsReport>,
+    /// Under `compat: [cryptnono]`.
+    pub(crate) cryptnono: Option<Arc<Cryptnono>>,
+    pub(crate) watch: Mutex<Watch>,
     pub(crate) started: Instant,
     pub(crate) adopted: bool,
     pub(crate) notices: Mutex<Vec<String>>,
@@ -134,96 +118,6 @@ impl Agent {
                 path: self.policy().pins.clone(),
             }),
         }
-    }
-
-    /// Reads settings and rules again. What is bad is refused whole, and what was in force stays.
-    pub fn reload(&self, dry_run: bool, actor: Option<Actor>) -> Result<ReloadReport, AgentError> {
-        let result = self.try_reload(dry_run);
-        if !dry_run {
-            let (action, detail) = match &result {
-                Ok(report) => (Action::Reloaded, format!("{} rules in force", report.rules)),
-                Err(error) => (Action::ReloadRefused, error.to_string()),
-            };
-            self.record_act(action, None, actor, detail);
-        }
-        result
-    }
-
-    fn try_reload(&self, dry_run: bool) -> Result<ReloadReport, AgentError> {
-        let policy = Policy::load(self.settings_file.as_deref())?;
-        let generation = self.generation.load(Ordering::Relaxed) + 1;
-        let (set, table) = start::compile(&policy, &self.canary_argument, generation)?;
-        let old: Vec<_> = {
-            let tables = self
-                .pipeline
-                .tables
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            tables
-                .current
-                .rules()
-                .iter()
-                .filter(|r| r.origin.file != "agent")
-                .cloned()
-                .collect()
-        };
-        let difference = diff(&old, &set.rules);
-        let mut report = ReloadReport {
-            added: difference.added,
-            removed: difference.removed,
-            changed: difference.changed,
-            rules: set.rules.len(),
-            dry_run,
-            would_stop: Vec::new(),
-        };
-        if dry_run {
-            report.would_stop = self.would_stop(&table);
-            return Ok(report);
-        }
-        self.with_kernel(|kernel| {
-            kernel.replace_command_table(table.words())?;
-            start::put_scope_in_force(kernel, &policy)?;
-            kernel.write_cells(&start::kernel_options(&policy, &self.root))
-        })?;
-        self.generation.store(generation, Ordering::Relaxed);
-        if let Ok(mut tables) = self.pipeline.tables.write() {
-            tables.replace(table);
-        }
-        if let Ok(mut current) = self.pipeline.policy.write() {
-            *current = Arc::new(policy);
-        }
-        self.enter_existing_cgroups();
-        self.refresh_metrics();
-        Ok(report)
-    }
-
-    /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.
-    fn would_stop(&self, table: &hayward_rules::table::CommandTable) -> Vec<(String, String)> {
-        use hayward_rules::table::Judgement;
-        let Ok(records) = self
-            .pipeline
-            .recorder
-            .journal()
-            .reader()
-            .query(hayward_record::Query::default())
-        else {
-            return Vec::new();
-        };
-        records
-            .filter_map(Result::ok)
-            .filter(|record| record.action != Action::Killed)
-            .filter_map(|record| {
-                let process = record.process.as_ref()?;
-                let executable = process.executable.as_bytes();
-                match table.judge(process.command_line.as_bytes(), Some(executable), 0) {
-                    Judgement::Banned { rule, .. } => {
-                        let rule = table.rules().get(rule as usize)?.id.clone();
-                        Some((record.id, rule))
-                    }
-                    _ => None,
-                }
-            })
-            .collect()
     }
 
     /// Switches a guard, or everything, off: for a time, or until it is switched on.
@@ -334,8 +228,9 @@ impl Agent {
         if matches!(off, Ok(Some(_))) {
             return;
         }
-        let cost = scan::scan(&self.pipeline, &table, &scoped);
+        let mut cost = scan::scan(&self.pipeline, &table, &scoped);
         if let Ok(mut last) = self.scan_cost.lock() {
+            cost.processes_ever = last.processes_ever + cost.processes;
             *last = cost;
         }
     }
@@ -413,13 +308,11 @@ impl Agent {
             uptime_seconds: self.started.elapsed().as_secs(),
             adopted: self.adopted,
             guards: BTreeMap::from([(Guard::Command.name().to_owned(), guard)]),
-            metrics: MetricsReport {
-                listen: self
-                    .metrics_listen
-                    .lock()
-                    .ok()
-                    .and_then(|listen| listen.clone()),
-            },
+            metrics: self
+                .listening
+                .lock()
+                .map(|listen| listen.clone())
+                .unwrap_or_default(),
             cgroup_root: policy.cgroup_root.clone(),
             journal: policy.journal.path.display().to_string(),
             notices: self

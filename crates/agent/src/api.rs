@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::{net::UnixListener, sync::watch};
 
-use crate::{AgentError, agent::Agent, metrics};
+use crate::{AgentError, agent::Agent, compat, metrics, status::MetricsReport};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,13 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(|source| AgentError::Thread { source })?;
-    let listener = policy.metrics_listen.map(metrics::bind).transpose()?;
+    let listener = policy
+        .metrics_listen
+        .map(|address| metrics::bind(address, "metrics.listen"))
+        .transpose()?;
+    let cryptnono = policy
+        .compat_cryptnono
+        .map(|addresses| addresses.map(|address| metrics::bind(address, "metrics.cryptnono")));
     let socket = policy.api.socket.clone();
     let listen_error = |source| AgentError::Listen {
         address: socket.display().to_string(),
@@ -132,18 +138,20 @@ pub fn serve(
     };
     runtime.block_on(async {
         let api = listen(&socket, &policy.api.readers).map_err(listen_error)?;
+        let mut report = MetricsReport::default();
         if let Some(listener) = listener {
-            let address = listener
-                .local_addr()
-                .map(|address| address.to_string())
-                .ok();
-            if let Ok(mut current) = agent.metrics_listen.lock() {
-                *current = address;
-            }
-            let listener = tokio::net::TcpListener::from_std(listener)
-                .map_err(|source| AgentError::Thread { source })?;
-            let server = axum::serve(listener, metrics::router(agent.clone()));
-            tokio::spawn(async move { server.await });
+            let pages = metrics::router(agent.clone());
+            report.listen = Some(metrics::serve(listener, pages)?);
+        }
+        if let (Some([execwhacker, flowkiller]), Some(counters)) = (cryptnono, &agent.cryptnono) {
+            let pages = compat::execwhacker(agent.clone(), counters.clone());
+            report.cryptnono = vec![
+                metrics::serve(execwhacker?, pages)?,
+                metrics::serve(flowkiller?, compat::flowkiller())?,
+            ];
+        }
+        if let Ok(mut current) = agent.listening.lock() {
+            *current = report;
         }
         ready();
         let app = router(agent.clone()).into_make_service_with_connect_info::<Peer>();

@@ -1,12 +1,74 @@
-//! What operators of cryptnono's have alerts on: its log lines, beside our own.
+//! What operators of cryptnono's have dashboards and alerts on: its log lines and its metrics, beside our own.
 
-use hayward_record::{Recorder, compat::cryptnono};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Prints cryptnono's line for every record that it would have had one for.
-pub(crate) fn attach(recorder: Recorder) -> Recorder {
-    recorder.also(|record| {
-        if let Some(line) = cryptnono::log_line(record) {
-            tracing::info!(target: "cryptnono", "{line}");
-        }
+use axum::{Router, http::header, response::IntoResponse};
+use hayward_model::Record;
+use hayward_record::compat::cryptnono::{
+    self, BySource, Execwhacker, Flowkiller, Timing, log_line,
+};
+use jiff::Timestamp;
+
+use crate::agent::Agent;
+
+/// cryptnono's counters, as far as records tell them.
+#[derive(Debug, Default)]
+pub(crate) struct Cryptnono(Mutex<Execwhacker>);
+
+impl Cryptnono {
+    /// Writes cryptnono's line for a record that it would have had one for, and counts it.
+    pub(crate) fn record(&self, record: &Record) {
+        let Some(line) = log_line(record) else { return };
+        tracing::info!(target: "cryptnono", "{line}");
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.count(record);
+        let age = Timestamp::now().duration_since(record.time);
+        counters.log_and_kill.count += 1;
+        counters.log_and_kill.seconds += age.as_secs_f64().max(0.0);
+    }
+
+    /// Everything that execwhacker counts: records tell what was done, the kernel and the scan what was looked at.
+    fn execwhacker(&self, agent: &Agent) -> Execwhacker {
+        let mut counters = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kernel = agent.with_kernel(|kernel| kernel.counters());
+        let kernel = kernel.unwrap_or_default();
+        let scanned = agent.scan_cost.lock().map(|cost| cost.processes_ever);
+        counters.checked = BySource {
+            exec: kernel.checked,
+            scan: scanned.unwrap_or(0),
+        };
+        let matched = kernel.killed + kernel.observed + kernel.spared;
+        counters.allowed_without_match = BySource {
+            exec: kernel.checked.saturating_sub(matched),
+            scan: counters
+                .checked
+                .scan
+                .saturating_sub(counters.killed.scan + counters.missed.scan),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a sum of seconds")]
+        let seconds = kernel.judge_ns as f64 / 1e9;
+        counters.kill_if_needed = Timing {
+            count: kernel.checked,
+            seconds,
+        };
+        counters
+    }
+}
+
+/// execwhacker's metrics, on any path.
+pub(crate) fn execwhacker(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Router {
+    Router::new().fallback(move || {
+        let page = cryptnono::render_metrics(&cryptnono.execwhacker(&agent));
+        async move { text(page) }
     })
+}
+
+/// flowkiller's metrics, on any path. They stay at zero: this version has no guard that looks at connections.
+pub(crate) fn flowkiller() -> Router {
+    Router::new()
+        .fallback(|| async { text(cryptnono::render_flow_metrics(&Flowkiller::default())) })
+}
+
+fn text(page: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page)
 }

@@ -13,14 +13,17 @@ mod metrics;
 pub mod notify;
 pub mod pipeline;
 mod process;
+mod reload;
 mod rules;
 mod scan;
 mod scope;
 mod start;
 pub mod status;
+mod watch;
 
-pub use agent::{Agent, AgentError, ReloadReport};
+pub use agent::{Agent, AgentError};
 pub use api::{ForgetRequest, OffRequest, ReloadRequest, serve};
 pub use canary::launch as launch_canary;
+pub use reload::ReloadReport;
 pub use start::Running;
 pub use status::StatusReport;

@@ -36,15 +36,28 @@ impl Agent {
     }
 }
 
-/// Takes the address, so that a port that is in use is an error at the start.
-pub(crate) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, AgentError> {
+/// Takes the address, so that a port that is in use is an error at the start; `key` is the setting that has it.
+pub(crate) fn bind(
+    address: SocketAddr,
+    key: &'static str,
+) -> Result<std::net::TcpListener, AgentError> {
     std::net::TcpListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|source| AgentError::Listen {
             address: address.to_string(),
-            key: "metrics.listen",
+            key,
             source,
         })
+}
+
+/// Serves pages at an address that was taken, in the runtime that this is called in. Returns the address with its port.
+pub(crate) fn serve(listener: std::net::TcpListener, pages: Router) -> Result<String, AgentError> {
+    let failed = |source| AgentError::Thread { source };
+    let address = listener.local_addr().map_err(failed)?.to_string();
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+    let server = axum::serve(listener, pages);
+    tokio::spawn(async move { server.await });
+    Ok(address)
 }
 
 /// `/metrics`, and nothing else.

@@ -19,6 +19,8 @@ use crate::{pipeline::Pipeline, process};
 pub(crate) struct ScanCost {
     /// Processes read.
     pub(crate) processes: u64,
+    /// Processes read by all scans so far.
+    pub(crate) processes_ever: u64,
     /// Wall time in ns.
     pub(crate) ns: u64,
 }

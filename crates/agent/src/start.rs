@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy};
+use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy, require_privileges};
 use hayward_model::{Action, GuardStatus, Mode};
 use hayward_policy::Policy;
 use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
@@ -23,10 +23,13 @@ use crate::{
     AgentError,
     agent::Agent,
     canary::{self, CanaryCgroup},
-    clock, events,
+    clock,
+    compat::Cryptnono,
+    events,
     pipeline::Pipeline,
     rules::{Tables, canary_rule, first_generation},
     scan::ScanCost,
+    watch::{self, Stamps, Watch},
 };
 
 /// Longest time between two signs of life, however long the lease.
@@ -60,6 +63,7 @@ impl Running {
 impl Agent {
     /// Starts an agent with a policy read from `settings_file` (none: the defaults).
     pub fn start(policy: Policy, settings_file: Option<PathBuf>) -> Result<Running, AgentError> {
+        require_privileges()?;
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let mount = cgroup2_mount(&mounts).ok_or(AgentError::NoCgroup2)?;
         let root = mount.join(policy.cgroup_root.trim_start_matches('/'));
@@ -70,8 +74,12 @@ impl Agent {
         })?;
         let canary_argument = canary::banned_argument();
         let generation = first_generation();
+        let watch = Watch::since(Stamps::take(settings_file.as_deref(), &policy));
         let (set, table) = compile(&policy, &canary_argument, generation)?;
-        let recorder = open_recorder(&policy)?;
+        let cryptnono = policy
+            .compat_cryptnono
+            .map(|_| Arc::new(Cryptnono::default()));
+        let recorder = open_recorder(&policy, cryptnono.clone())?;
         let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
@@ -92,7 +100,9 @@ impl Agent {
             scoped: RwLock::new(Vec::new()),
             scan_cost: Mutex::new(ScanCost::default()),
             unproven: Mutex::new(unproven),
-            metrics_listen: Mutex::new(None),
+            listening: Mutex::default(),
+            cryptnono,
+            watch: Mutex::new(watch),
             started: Instant::now(),
             adopted,
             notices: Mutex::new(set.notices),
@@ -124,6 +134,10 @@ impl Agent {
                 threads.push(self.clone().every(scan, &stop, "scan", Agent::scan)?);
             }
         }
+        threads.push(
+            self.clone()
+                .every(watch::INTERVAL, &stop, "watch", Agent::watch)?,
+        );
         let detail = if self.adopted {
             "programs of an earlier agent were taken over"
         } else {
@@ -245,7 +259,10 @@ pub(crate) fn compile(
     Ok((set, table))
 }
 
-fn open_recorder(policy: &Policy) -> Result<Recorder, AgentError> {
+fn open_recorder(
+    policy: &Policy,
+    cryptnono: Option<Arc<Cryptnono>>,
+) -> Result<Recorder, AgentError> {
     let (journal, _notices) = Journal::open(JournalOptions {
         directory: policy.journal.path.clone(),
         keep: policy.journal.keep,
@@ -253,10 +270,9 @@ fn open_recorder(policy: &Policy) -> Result<Recorder, AgentError> {
     })?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
     let recorder = Recorder::new(journal, metrics);
-    Ok(if policy.compat_cryptnono {
-        crate::compat::attach(recorder)
-    } else {
-        recorder
+    Ok(match cryptnono {
+        Some(cryptnono) => recorder.also(move |record| cryptnono.record(record)),
+        None => recorder,
     })
 }
 

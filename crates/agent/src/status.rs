@@ -62,4 +62,7 @@ pub struct ScanReport {
 pub struct MetricsReport {
     /// Address with the real port; none where they are switched off.
     pub listen: Option<String>,
+    /// Under `compat: [cryptnono]`, where execwhacker's and flowkiller's are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cryptnono: Vec<String>,
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hayward_model::Guard;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
-rules are bad; 5 the kernel or missing privileges stand in the way; 6 what was asked about is not so.";
+rules are bad; 5 the kernel, missing privileges or another agent stand in the way; 6 what was asked about is not so.";
 
 /// Keeps public compute fair: stops mining and network abuse in the kernel, before it starts.
 #[derive(Debug, Parser)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use hayward_agent::AgentError;
 use hayward_kernel::KernelError;
+use hayward_record::JournalError;
 
 /// A failure with its exit code.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Other(error) => write!(f, "{error:#}"),
+            Self::Other(error) => write!(f, "{error}"),
             Self::NoAgent(text) | Self::BadInput(text) | Self::Kernel(text) | Self::NotSo(text) => {
                 f.write_str(text)
             }
@@ -51,7 +52,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
                 AgentError::Settings(_) | AgentError::Rules(_) | AgentError::Table(_) => {
                     Self::BadInput(agent.to_string())
                 }
-                AgentError::Kernel(_) | AgentError::NoCgroup2 => Self::Kernel(agent.to_string()),
+                AgentError::Kernel(_)
+                | AgentError::NoCgroup2
+                | AgentError::Journal(JournalError::InUse { .. }) => {
+                    Self::Kernel(agent.to_string())
+                }
                 _ => Self::Other(error),
             };
         }

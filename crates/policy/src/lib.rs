@@ -3,6 +3,7 @@
 //! Raw settings, as files have them, are one type; the policy that the agent works with is another, in which
 //! everything has been checked.
 
+mod check;
 mod quantity;
 mod raw;
 mod reference;

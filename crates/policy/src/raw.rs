@@ -93,6 +93,7 @@ pub(crate) struct RawJournal {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawMetrics {
     pub(crate) listen: Option<Spanned<String>>,
+    pub(crate) cryptnono: Option<Spanned<[String; 2]>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,6 @@ pub mod table;
 pub use builtin::{BUILTIN, TEST_STRING};
 pub use difference::{RuleDifference, diff};
 pub use generate::generate;
-pub use load::{RuleFile, RuleSet, RulesError, load, parse_bytes};
+pub use load::{RuleFile, RuleSet, RulesError, files, load, parse_bytes};
 pub use render::render;
 pub use rule::{Origin, Rule};

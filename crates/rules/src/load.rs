@@ -85,6 +85,15 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
     }
 }
 
+/// The files that [`load`] would read now, so that whoever waits for changes knows where to look.
+pub fn files(sources: &[String]) -> Vec<PathBuf> {
+    let named = sources.iter().filter(|source| *source != "builtin");
+    named
+        .filter_map(|source| expand(source).ok())
+        .flatten()
+        .collect()
+}
+
 /// Parses one file's bytes, as `load` does. Never panics, whatever the bytes.
 pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Vec<Rule>, RulesError> {
     let rules = match std::str::from_utf8(bytes) {

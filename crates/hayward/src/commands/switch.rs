@@ -84,6 +84,9 @@ pub(crate) fn reload(socket: &Path, json: bool, dry_run: bool) -> Result<(), Fai
             show::line(&format!("  {sign} {id}"));
         }
     }
+    for key in &report.needs_restart {
+        show::line(&format!("  `{key}` has changed and needs a restart"));
+    }
     for (record, rule) in &report.would_stop {
         show::line(&format!("  would have stopped {record} by {rule}"));
     }

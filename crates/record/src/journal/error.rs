@@ -46,7 +46,7 @@ pub enum JournalError {
     },
     /// Another process writes this journal.
     #[error(
-        "the journal at {path} is being written by another process: stop the other agent, or give this one its own `journal.path`"
+        "the journal at {path} is being written by another process: stop the other agent first, or give this one its own `journal.path`"
     )]
     InUse {
         /// The journal's directory.

@@ -1,0 +1,149 @@
+//! Reading settings and rules again. What is bad is refused whole, and what was in force stays.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use hayward_model::{Action, Actor};
+use hayward_policy::Policy;
+use hayward_rules::{
+    diff,
+    table::{CommandTable, Judgement},
+};
+
+use crate::{AgentError, agent::Agent, start, watch::Stamps};
+
+/// What a reload did, or would do.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct ReloadReport {
+    /// Rules that are new.
+    pub added: Vec<String>,
+    /// Rules that are gone.
+    pub removed: Vec<String>,
+    /// Rules that changed.
+    pub changed: Vec<String>,
+    /// Rules in force afterwards.
+    pub rules: usize,
+    /// Nothing was put in force.
+    pub dry_run: bool,
+    /// Recorded commands that the new rules would stop and that were not stopped: record id and rule.
+    pub would_stop: Vec<(String, String)>,
+    /// Settings that changed and that only a restart puts in force.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
+}
+
+/// What a running agent does not change: where things are, and threads that it has started.
+fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
+    let journal = |policy: &Policy| {
+        let journal = &policy.journal;
+        (journal.path.clone(), journal.keep, journal.max_bytes)
+    };
+    let api = |policy: &Policy| (policy.api.socket.clone(), policy.api.readers.clone());
+    let changed = [
+        ("cgroup_root", old.cgroup_root != new.cgroup_root),
+        ("pins", old.pins != new.pins),
+        ("journal", journal(old) != journal(new)),
+        ("metrics", old.metrics_listen != new.metrics_listen),
+        ("api", api(old) != api(new)),
+        ("log", old.log != new.log),
+        ("compat", old.compat_cryptnono != new.compat_cryptnono),
+        ("scan", old.command.scan != new.command.scan),
+    ];
+    let changed = changed.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(key, _)| key.to_owned()).collect()
+}
+
+impl Agent {
+    /// Reads settings and rules again. What is bad is refused whole, and what was in force stays.
+    pub fn reload(&self, dry_run: bool, actor: Option<Actor>) -> Result<ReloadReport, AgentError> {
+        let result = self.try_reload(dry_run);
+        if !dry_run {
+            let (action, detail) = match &result {
+                Ok(report) => (Action::Reloaded, format!("{} rules in force", report.rules)),
+                Err(error) => (Action::ReloadRefused, error.to_string()),
+            };
+            self.record_act(action, None, actor, detail);
+        }
+        result
+    }
+
+    fn try_reload(&self, dry_run: bool) -> Result<ReloadReport, AgentError> {
+        let policy = Policy::load(self.settings_file.as_deref())?;
+        let stamps = Stamps::take(self.settings_file.as_deref(), &policy);
+        let generation = self.generation.load(Ordering::Relaxed) + 1;
+        let (set, table) = start::compile(&policy, &self.canary_argument, generation)?;
+        let old: Vec<_> = {
+            let tables = self
+                .pipeline
+                .tables
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            tables
+                .current
+                .rules()
+                .iter()
+                .filter(|r| r.origin.file != "agent")
+                .cloned()
+                .collect()
+        };
+        let difference = diff(&old, &set.rules);
+        let mut report = ReloadReport {
+            added: difference.added,
+            removed: difference.removed,
+            changed: difference.changed,
+            rules: set.rules.len(),
+            dry_run,
+            would_stop: Vec::new(),
+            needs_restart: needs_restart(&self.policy(), &policy),
+        };
+        if dry_run {
+            report.would_stop = self.would_stop(&table);
+            return Ok(report);
+        }
+        self.with_kernel(|kernel| {
+            kernel.replace_command_table(table.words())?;
+            start::put_scope_in_force(kernel, &policy)?;
+            kernel.write_cells(&start::kernel_options(&policy, &self.root))
+        })?;
+        self.generation.store(generation, Ordering::Relaxed);
+        if let Ok(mut watch) = self.watch.lock() {
+            watch.acted_on = stamps;
+        }
+        if let Ok(mut tables) = self.pipeline.tables.write() {
+            tables.replace(table);
+        }
+        if let Ok(mut current) = self.pipeline.policy.write() {
+            *current = Arc::new(policy);
+        }
+        self.enter_existing_cgroups();
+        self.refresh_metrics();
+        Ok(report)
+    }
+
+    /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.
+    fn would_stop(&self, table: &CommandTable) -> Vec<(String, String)> {
+        let Ok(records) = self
+            .pipeline
+            .recorder
+            .journal()
+            .reader()
+            .query(hayward_record::Query::default())
+        else {
+            return Vec::new();
+        };
+        records
+            .filter_map(Result::ok)
+            .filter(|record| record.action != Action::Killed)
+            .filter_map(|record| {
+                let process = record.process.as_ref()?;
+                let executable = process.executable.as_bytes();
+                match table.judge(process.command_line.as_bytes(), Some(executable), 0) {
+                    Judgement::Banned { rule, .. } => {
+                        let rule = table.rules().get(rule as usize)?.id.clone();
+                        Some((record.id, rule))
+                    }
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! From raw settings to a policy: everything that is wrong is told at once, with its line.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use hayward_model::{Mode, Response};
+use hayward_record::{
+    compat::cryptnono::{EXECWHACKER_PORT, FLOWKILLER_PORT},
+    mask::CommandLines,
+};
+use hayward_yaml::{Problem, Spanned, line_of};
+
+use crate::{
+    ApiSettings, CommandSettings, JournalSettings, LogFormat, Policy, quantity,
+    raw::{Fileless, Raw, RawCommand, RawGuard, RawSelector, Unscanned},
+    scope::ScopeRules,
+};
+
+/// Guards that are planned and that this version does not have.
+const LATER_GUARDS: [&str; 6] = ["randomx", "outbound", "pool", "egress", "inbound", "file"];
+
+/// Collects problems while raw settings become a policy.
+pub(crate) struct Checker {
+    pub(crate) file: String,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Checker {
+    fn problem(&mut self, line: usize, message: String, help: &str) {
+        self.problems.push(Problem {
+            file: self.file.clone(),
+            line,
+            message,
+            help: help.to_owned(),
+        });
+    }
+
+    fn checked<T>(&mut self, line: usize, result: Result<T, String>) -> Option<T> {
+        result
+            .map_err(|message| self.problem(line, message, ""))
+            .ok()
+    }
+
+    fn duration(&mut self, text: Option<Spanned<String>>, default: &str) -> Option<Duration> {
+        let (line, text) = text.map_or((0, default.to_owned()), |s| (line_of(&s), s.value));
+        self.checked(line, quantity::duration(&text))
+    }
+
+    pub(crate) fn policy(&mut self, raw: Raw) -> Option<Policy> {
+        let mode = raw.mode.unwrap_or(Mode::Enforce);
+        let command = match raw.guards {
+            Some(guards) => self.guard(guards).unwrap_or_else(|| Some(absent()))?,
+            None => self.command(RawCommand::default(), 0)?,
+        };
+        let include = raw.scope.include;
+        let selectors = |spanned: &[Spanned<RawSelector>]| -> Vec<RawSelector> {
+            spanned
+                .iter()
+                .map(|spanned| spanned.value.clone())
+                .collect()
+        };
+        let line = include.as_deref().and_then(<[_]>::first).map_or(0, line_of);
+        let include = include.map_or_else(
+            || vec![RawSelector::Word("containers".to_owned())],
+            |include| selectors(&include),
+        );
+        let mut overrides = Vec::new();
+        for entry in raw.overrides {
+            let settings = self.guard(entry.guards).flatten();
+            let mode = settings.map_or(command.mode, |settings| settings.mode);
+            overrides.push((entry.r#match.value, mode));
+        }
+        let exclude = selectors(&raw.scope.exclude);
+        let scope = ScopeRules::compile(&include, &exclude, &overrides, command.mode);
+        let scope = self.checked(line, scope);
+        let lease = self.duration(raw.lease, "24h");
+        let keep = self.duration(raw.journal.keep, "7d");
+        let max = raw
+            .journal
+            .max
+            .map_or((0, "1GiB".to_owned()), |s| (line_of(&s), s.value));
+        let max_bytes = self.checked(max.0, quantity::size(&max.1));
+        if max_bytes.is_some_and(|bytes| bytes < 2 << 20) {
+            self.problem(
+                max.0,
+                format!("`max: {}` is too small", max.1),
+                "give the journal at least 2MiB",
+            );
+        }
+        let listen = self.listen(raw.metrics.listen);
+        let cgroup_root = self.cgroup_root(raw.cgroup_root);
+        let cryptnono_listen = self.cryptnono_listen(raw.metrics.cryptnono)?;
+        let mut compat_cryptnono = None;
+        for name in raw.compat {
+            match name.value.as_str() {
+                "cryptnono" => compat_cryptnono = Some(cryptnono_listen),
+                other => {
+                    let message = format!("this version has no compatibility with `{other}`");
+                    self.problem(line_of(&name), message, "known is cryptnono");
+                }
+            }
+        }
+        Some(Policy {
+            mode,
+            command,
+            lease: lease?,
+            cgroup_root: cgroup_root?,
+            pins: raw.pins.unwrap_or_else(|| "/sys/fs/bpf/hayward".into()),
+            journal: JournalSettings {
+                path: raw
+                    .journal
+                    .path
+                    .unwrap_or_else(|| "/var/lib/hayward/journal".into()),
+                keep: keep?,
+                max_bytes: max_bytes?,
+                command_lines: raw.journal.command_lines.unwrap_or(CommandLines::Masked),
+            },
+            metrics_listen: listen?,
+            api: ApiSettings {
+                socket: raw
+                    .api
+                    .socket
+                    .unwrap_or_else(|| "/run/hayward/hayward.sock".into()),
+                readers: raw.api.readers.unwrap_or_else(|| "hayward".to_owned()),
+            },
+            log: raw.log.format.unwrap_or(LogFormat::Auto),
+            identity: raw.identity,
+            compat_cryptnono,
+            scope: scope?,
+        })
+    }
+
+    /// The `command` guard of a `guards` mapping: none where something is wrong, inner none where it is not listed.
+    fn guard(
+        &mut self,
+        guards: BTreeMap<String, Spanned<RawGuard>>,
+    ) -> Option<Option<CommandSettings>> {
+        let mut command = None;
+        for (name, guard) in guards {
+            let line = line_of(&guard);
+            match (name.as_str(), guard.value) {
+                ("command", RawGuard::Short(mode)) => {
+                    command = self.command(
+                        RawCommand {
+                            mode: Some(mode),
+                            ..Default::default()
+                        },
+                        line,
+                    );
+                }
+                ("command", RawGuard::Full(raw)) => command = self.command(raw, line),
+                (later, _) if LATER_GUARDS.contains(&later) => {
+                    self.problem(
+                        line,
+                        format!("the guard `{later}` is not in this version"),
+                        "remove it",
+                    );
+                }
+                (unknown, _) => {
+                    self.problem(
+                        line,
+                        format!("unknown guard `{unknown}`"),
+                        "known is `command`",
+                    );
+                }
+            }
+        }
+        command.map(Some)
+    }
+
+    fn command(&mut self, raw: RawCommand, line: usize) -> Option<CommandSettings> {
+        let scan = raw.scan.unwrap_or_else(|| "10s".to_owned());
+        let folder = "/etc/hayward/rules.d";
+        Some(CommandSettings {
+            enabled: true,
+            mode: raw.mode.unwrap_or(Mode::Enforce),
+            response: raw.response.unwrap_or(Response::Kill),
+            rules: raw.rules.unwrap_or_else(|| {
+                let files = ["yaml", "json", "age"].map(|kind| format!("{folder}/*.{kind}"));
+                ["builtin".to_owned()].into_iter().chain(files).collect()
+            }),
+            fileless_kill: raw.fileless == Some(Fileless::Kill),
+            unscanned_kill: raw.unscanned == Some(Unscanned::Kill),
+            scan: self.checked(line, quantity::duration(&scan))?,
+        })
+    }
+
+    fn listen(&mut self, listen: Option<Spanned<String>>) -> Option<Option<SocketAddr>> {
+        let Some(listen) = listen else {
+            return Some("127.0.0.1:9752".parse().ok());
+        };
+        if listen.value == "none" {
+            return Some(None);
+        }
+        let parsed = listen.value.parse().map(Some);
+        let message = format!("`listen: {}` is no address with a port", listen.value);
+        self.checked(
+            line_of(&listen),
+            parsed.map_err(|_| format!("{message}; write 127.0.0.1:9752 or none")),
+        )
+    }
+
+    /// Where nothing is set, on every address, as cryptnono does: it runs in a pod.
+    fn cryptnono_listen(
+        &mut self,
+        listen: Option<Spanned<[String; 2]>>,
+    ) -> Option<[SocketAddr; 2]> {
+        let Some(listen) = listen else {
+            return Some(
+                [EXECWHACKER_PORT, FLOWKILLER_PORT].map(|port| ([0, 0, 0, 0], port).into()),
+            );
+        };
+        if let [Ok(execwhacker), Ok(flowkiller)] = listen.value.each_ref().map(|text| text.parse())
+        {
+            return Some([execwhacker, flowkiller]);
+        }
+        let message = format!(
+            "`cryptnono: {:?}` are not two addresses with ports",
+            listen.value
+        );
+        let help = "write those of execwhacker and flowkiller, such as [\"0.0.0.0:12121\", \"0.0.0.0:12122\"]";
+        self.problem(line_of(&listen), message, help);
+        None
+    }
+
+    fn cgroup_root(&mut self, root: Option<Spanned<String>>) -> Option<String> {
+        let Some(root) = root else {
+            return Some("/".to_owned());
+        };
+        let path = root.value.trim_end_matches('/');
+        if root.value.starts_with('/') && !path.contains("..") {
+            return Some(if path.is_empty() { "/" } else { path }.to_owned());
+        }
+        let message = format!("`cgroup_root: {}` is no path of a cgroup", root.value);
+        self.problem(
+            line_of(&root),
+            message,
+            "write it as /proc/PID/cgroup does, such as /kubepods.slice",
+        );
+        None
+    }
+}
+
+/// A guard that is not listed is off.
+fn absent() -> CommandSettings {
+    CommandSettings {
+        enabled: false,
+        mode: Mode::Observe,
+        response: Response::Observe,
+        rules: Vec::new(),
+        fileless_kill: false,
+        unscanned_kill: false,
+        scan: Duration::ZERO,
+    }
+}

@@ -1,0 +1,158 @@
+//! Rules change while the agent runs, and secret ones stay secret.
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use age::secrecy::ExposeSecret;
+    use hayward_tests::{BANNED, Ended, Host, Launch, Start};
+
+    const OTHER: &str = "hayward-other-sentinel";
+    const SECRET: &str = "hayward-secret-sentinel";
+
+    fn run(cgroup: &Path, word: &str) -> Ended {
+        Launch::new("/bin/true", &[word]).run(cgroup)
+    }
+
+    fn rules(word: &str) -> String {
+        format!("rules:\n  - {{id: test/{word}, banned: [{word}]}}\n")
+    }
+
+    #[test]
+    fn reload_replaces_the_rules_and_a_bad_file_leaves_the_old_ones_in_force() {
+        // Nothing but `hayward reload` shall reload here: the files are made to look unchanged to the watch.
+        let host = Host::new().start(&Start::default());
+        assert_eq!(run(&host.inside, OTHER), Ended::Code(0));
+        host.write_rules(&rules(OTHER));
+        let report = host.hayward(&["reload", "--json"]).ok().json();
+        assert_eq!(report["added"][0], format!("test/{OTHER}"));
+        assert_eq!(report["removed"][0], "test/banned");
+        assert_eq!(run(&host.inside, OTHER), Ended::Signal(9));
+        assert_eq!(run(&host.inside, BANNED), Ended::Code(0));
+        let killed = host.wait_for_records("killed", 1).remove(0);
+        assert_eq!(killed["rule"], format!("test/{OTHER}"));
+
+        host.write_rules("rules:\n  - {id: broken, banned: ['']}\n");
+        let refused = host.hayward(&["reload"]);
+        assert_eq!(refused.code, 4, "{refused:?}");
+        assert!(refused.err.contains("rules.yaml:2"), "{}", refused.err);
+        assert_eq!(run(&host.inside, OTHER), Ended::Signal(9));
+        let record = host.wait_for_records("reload-refused", 1).remove(0);
+        let detail = record["detail"].as_str().expect("a reason");
+        assert!(detail.contains("rules.yaml:2"), "{detail}");
+    }
+
+    #[test]
+    fn a_changed_file_is_noticed() {
+        let host = Host::new().start(&Start::default());
+        host.write_rules(&rules(OTHER));
+        host.wait_until("the new rule in force", || {
+            run(&host.inside, OTHER) == Ended::Signal(9)
+        });
+        host.write_rules("rules: [{");
+        host.wait_for_records("reload-refused", 1);
+        assert_eq!(run(&host.inside, OTHER), Ended::Signal(9));
+        host.write_rules(&rules(BANNED));
+        host.wait_until("the third rule in force", || {
+            run(&host.inside, BANNED) == Ended::Signal(9)
+        });
+        assert_eq!(host.records("reload-refused").len(), 1, "told once");
+    }
+
+    #[test]
+    fn a_dry_run_tells_whom_new_rules_would_have_stopped_and_changes_nothing() {
+        let host = Host::new().start(&Start::default());
+        host.write_rules(&format!(
+            "rules:\n  - {{id: test/other, banned: [{OTHER}], mode: observe}}\n"
+        ));
+        host.hayward(&["reload"]).ok();
+        assert_eq!(run(&host.inside, OTHER), Ended::Code(0));
+        let observed = host.wait_for_records("observed", 1).remove(0);
+        // What the dry run is about to read must not be put in force by the watch.
+        let settings = host.path("hayward.yaml");
+        let text = fs::read_to_string(&settings).expect("settings");
+        host.write_rules(&rules(OTHER));
+        let report = host.hayward(&["reload", "--dry-run", "--json"]).ok().json();
+        assert_eq!(report["dry_run"], true);
+        assert_eq!(report["would_stop"][0][0], observed["id"]);
+        assert_eq!(report["would_stop"][0][1], format!("test/{OTHER}"));
+        assert_eq!(fs::read_to_string(&settings).expect("settings"), text);
+    }
+
+    #[test]
+    fn an_expired_rule_stops_nobody() {
+        let soon = jiff::Timestamp::now()
+            .checked_add(std::time::Duration::from_secs(3))
+            .expect("a time");
+        let host = Host::new();
+        host.write_rules(&format!(
+            "rules:\n  - {{id: test/soon, banned: [{BANNED}], expires: \"{soon}\"}}\n"
+        ));
+        let host = host.start(&Start::default());
+        assert_eq!(run(&host.inside, BANNED), Ended::Signal(9));
+        host.wait_until("the end of the rule", || {
+            run(&host.inside, BANNED) == Ended::Code(0)
+        });
+    }
+
+    #[test]
+    fn a_secret_rule_shows_its_id_and_nothing_else_anywhere() {
+        let host = Host::new();
+        let identity = host.path("identity");
+        let made = age::x25519::Identity::generate();
+        fs::write(&identity, made.to_string().expose_secret()).expect("an identity");
+        let recipient = made.to_public().to_string();
+        let plain = host.path("secret.yaml");
+        fs::write(
+            &plain,
+            format!("rules:\n  - {{id: test/secret, banned: [{SECRET}], reason: unspeakable}}\n"),
+        )
+        .expect("rules");
+        let encrypted = host.hayward(&[
+            "rules",
+            "encrypt",
+            plain.to_str().expect("a path"),
+            "--recipient",
+            &recipient,
+        ]);
+        fs::write(host.path("secret.age"), encrypted.ok().out).expect("rules");
+        fs::remove_file(&plain).expect("our own file");
+        let folder = host.folder.path().display().to_string();
+        let start = Start {
+            command: format!("scan: 100ms, rules: [{folder}/secret.age]"),
+            settings: format!("identity: {folder}/identity\ncompat: [cryptnono]\n"),
+        };
+        // The place's own `rules` key comes first; a second one would be refused.
+        host.write_settings(&start);
+        let settings = host.path("hayward.yaml");
+        let text = fs::read_to_string(&settings).expect("settings");
+        let text = text
+            .replace(&format!("rules: [builtin, {folder}/rules.yaml], "), "")
+            .replace(
+                "metrics: {listen: \"127.0.0.1:0\"}",
+                "metrics: {listen: \"127.0.0.1:0\", cryptnono: [\"127.0.0.1:0\", \"127.0.0.1:0\"]}",
+            );
+        fs::write(&settings, text).expect("settings");
+        let mut host = host;
+        host.spawn();
+        host.hayward(&["status", "--wait", "enforcing", "--timeout", "20s"])
+            .ok();
+        assert_eq!(run(&host.inside, SECRET), Ended::Signal(9));
+        // Also where it lies past what an event carries.
+        let mut long = Launch::new("/bin/true", &[&"x".repeat(10_000)]);
+        long.arguments.push(SECRET.as_bytes().to_vec());
+        assert_eq!(long.run(&host.inside), Ended::Signal(9));
+        let records = host.wait_for_records("killed", 2);
+        assert!(records.iter().all(|record| record["rule"] == "test/secret"));
+        host.stop_agent();
+        let mut everything = host.log();
+        for entry in fs::read_dir(host.path("journal")).expect("a journal") {
+            let path = entry.expect("a file").path();
+            everything += &String::from_utf8_lossy(&fs::read(path).unwrap_or_default());
+        }
+        assert!(everything.contains("test/secret"));
+        for word in [SECRET, "unspeakable"] {
+            assert!(!everything.contains(word), "{everything}");
+        }
+    }
+}
