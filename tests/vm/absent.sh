@@ -1,0 +1,26 @@
+# The guard `command`, on kernels that cannot carry it: the agent runs, says so, and stops nothing.
+# shellcheck shell=sh
+. /test/common.sh
+
+mkdir -p $cgroups/test/box
+cat >/test/settings.yaml <<'END'
+scope: { include: ["/test/box"] }
+guards: { command: { rules: [builtin] } }
+lease: 60s
+cgroup_root: /test
+END
+
+hayward probe
+
+export HAYWARD_TEST=1
+start_agent --config /test/settings.yaml
+writes is-absent '"status": ?"absent"' hayward status --json
+show_agent
+cat /tmp/output
+writes says-why '"reason": ?"[^"]+' hayward status --json
+exits does-not-enforce 6 hayward status --wait enforcing --timeout 2s
+lives banned-lives /test/box $banned
+end_agent TERM
+exits uninstall 0 hayward uninstall --config /test/settings.yaml
+
+finish
