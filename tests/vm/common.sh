@@ -21,7 +21,7 @@ finish() {
 	echo "VM-DONE $tests"
 }
 
-# A program that leaves a trace when it runs, and its settings.
+# A program that leaves a trace when it runs.
 mkdir -p /test
 cat >/test/program <<'END'
 #!/bin/sh
@@ -36,7 +36,7 @@ try() { # CGROUP ARGUMENT
 	sh -c 'echo $$ > "$0/cgroup.procs" && exec /test/program "$1" "$2"' "$cgroups$1" $ran "$2"
 	code=$?
 	trace=no
-	[ ! -e $ran ] || trace=yes
+	[ -e $ran ] && trace=yes
 }
 
 dies() { # NAME CGROUP ARGUMENT
@@ -95,11 +95,24 @@ start_agent() { # ARGUMENT...
 	agent=$!
 }
 
-# The agent's own words, on the console where a test then fails.
+# The agent's own words, for the console of a failure.
 show_agent() {
 	echo "-- the agent's log"
 	cat /tmp/agent.log
 	echo "--"
+}
+
+# Nothing that comes after can pass where the agent does not enforce, so the script ends here.
+enforces() { # NAME ARGUMENT...
+	name=$1
+	shift
+	start_agent "$@"
+	exits "$name" 0 hayward status --wait enforcing --timeout 30s
+	show_agent
+	[ $code = 0 ] && return
+	hayward status
+	finish
+	exit 1
 }
 
 end_agent() { # SIGNAL
