@@ -116,7 +116,7 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 static __noinline void send_event(struct scratch *scratch, struct task_struct *task, struct file *file, u32 length)
 {
 	struct exec_event *event = &scratch->event;
-	u32 kept = length;
+	u32 kept = at_most(length, EVENT_LINE);
 	u32 window = 0;
 
 	event->type = EVENT_EXEC;
@@ -133,17 +133,13 @@ static __noinline void send_event(struct scratch *scratch, struct task_struct *t
 			event->flags |= EXEC_FILELESS;
 		write_path(scratch, task, file);
 	}
-	if (kept > EVENT_LINE)
-		kept = EVENT_LINE;
 	if (bpf_probe_read_user(event->line, kept, (void *)scratch->address))
 		kept = 0;
 	event->kept_bytes = kept;
 	if (event->match_end > EVENT_LINE) {
 		u32 from = event->match_end - EVENT_WINDOW / 2;
 
-		window = length - from;
-		if (window > EVENT_WINDOW)
-			window = EVENT_WINDOW;
+		window = at_most(length - from, EVENT_WINDOW);
 		if (bpf_probe_read_user(event->window, window, (void *)(scratch->address + from)))
 			window = 0;
 	}

@@ -62,6 +62,14 @@ static __always_inline struct scratch *current_scratch(void)
 	return bpf_map_lookup_elem(&scratches, &zero);
 }
 
+/* The lesser of two. The verifier of Linux 6.1 does not carry a bound over to a copy of the register, so the compiler
+ * must not know that this is one: the register that is compared is then the one that is used. */
+static __always_inline u32 at_most(u32 value, u32 bound)
+{
+	asm volatile("" : "+r"(value));
+	return value > bound ? bound : value;
+}
+
 /* Brings the next part of the command line into bytes[], from the first byte not yet consumed. `lookahead` bytes
  * are held back unless they are the last. Returns false where nothing is left or the read failed. */
 static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
@@ -72,7 +80,7 @@ static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
 
 	if (base >= scratch->length)
 		return false;
-	size = left > CHUNK ? CHUNK : left;
+	size = at_most(left, CHUNK);
 	if (bpf_probe_read_user(scratch->bytes, size, (void *)(scratch->address + base))) {
 		scratch->failed = 1;
 		return false;

@@ -1,0 +1,98 @@
+# The guard `command`, on kernels that can carry it.
+# shellcheck shell=sh
+. /test/common.sh
+
+settings=/test/settings.yaml
+cat >$settings <<'END'
+scope: { include: ["/test/box"] }
+guards: { command: { rules: [builtin] } }
+lease: 60s
+cgroup_root: /test
+journal: { path: /var/lib/journal-test }
+END
+mkdir -p $cgroups/test/box/inner $cgroups/test/box/alone $cgroups/test/outside $cgroups/other
+
+hayward probe
+
+echo "== in a scope of the test's own"
+export HAYWARD_TEST=1
+enforces enforces --config $settings
+writes is-not-adopted '"adopted": false' hayward status --json
+dies banned-dies /test/box $banned
+dies banned-dies-in-child-cgroup /test/box/inner $banned
+mkdir $cgroups/test/box/new
+dies banned-dies-in-new-cgroup /test/box/new $banned
+dies banned-dies-in-a-long-line /test/box "$(head -c 100000 /dev/zero | tr '\0' x) $banned"
+lives benign-lives /test/box harmless
+lives out-of-scope-lives /test/outside $banned
+lives out-of-root-lives /other $banned
+writes record-is-there '"killed".*"rule":"builtin/test".*"/bin/busybox".*"cgroup":"/test/box/inner"' hayward events --json
+writes metrics-count 'hayward_verdicts_total\{guard="command",action="killed"\} 4' \
+	wget -q -O - http://127.0.0.1:9752/metrics
+# A name cannot be banned for a script, whose executable is the shell.
+cp /bin/busybox /test/xmrig
+exits banned-executable-dies 137 sh -c "echo \$\$ > $cgroups/test/box/cgroup.procs && exec /test/xmrig true"
+
+exits off 0 hayward off
+lives banned-lives-while-off /test/box $banned
+exits on 0 hayward on
+dies banned-dies-when-on-again /test/box $banned
+
+echo "== without the agent"
+end_agent KILL
+exits no-agent-answers 3 hayward status
+dies banned-dies-without-agent /test/box/alone $banned
+lives benign-lives-without-agent /test/box/alone harmless
+exits off-without-agent 0 hayward off --config $settings
+lives banned-lives-while-off-without-agent /test/box $banned
+exits on-without-agent 0 hayward on --config $settings
+dies banned-dies-when-on-again-without-agent /test/box $banned
+
+echo "== with the next agent"
+enforces enforces-again --config $settings
+writes adopts '"adopted": true' hayward status --json
+# The next agent does not know the rules of the one before, so this record names none.
+writes record-of-the-gap-is-there '"killed".*"/bin/busybox".*"cgroup":"/test/box/alone"' hayward events --json
+dies banned-dies-after-restart /test/box $banned
+exits uninstall-is-refused-while-running 1 hayward uninstall --config $settings
+end_agent TERM
+dies banned-dies-after-stop /test/box $banned
+exits uninstall 0 hayward uninstall --config $settings
+if [ -z "$(ls -A /sys/fs/bpf)" ]; then
+	passed nothing-stays-pinned
+else
+	failed nothing-stays-pinned "left: $(find /sys/fs/bpf -mindepth 1 | tr '\n' ' ')"
+fi
+lives banned-lives-after-uninstall /test/box $banned
+
+echo "== with a short lease"
+sed 's/60s/2s/' $settings >/test/short.yaml
+enforces short-lease-enforces --config /test/short.yaml
+sleep 3
+dies banned-dies-while-the-lease-is-renewed /test/box $banned
+end_agent KILL
+sleep 3
+lives banned-lives-after-the-lease /test/box $banned
+exits short-lease-uninstall 0 hayward uninstall --config /test/short.yaml
+
+echo "== with no settings at all"
+unset HAYWARD_TEST
+id=$(printf %064x 7)
+pod=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0c8e8ba9_3c1b_4a7e_9d2f_6f0d2c1b0a99.slice
+container=$pod/cri-containerd-$id.scope
+runtime=/system.slice/containerd.service
+mkdir -p "$cgroups$container" $cgroups$runtime
+enforces default-enforces
+dies container-dies "$container" $banned
+lives container-benign-lives "$container" harmless
+new=/system.slice/docker-$id.scope
+mkdir "$cgroups$new"
+dies new-container-dies "$new" $banned
+lives runtime-lives $runtime $banned
+lives root-lives / $banned
+exits drill 0 hayward drill
+end_agent TERM
+exits default-uninstall 0 hayward uninstall
+lives container-lives-after-uninstall "$container" $banned
+
+finish

@@ -1,0 +1,75 @@
+//! All that a machine's file system holds: busybox, the binary under test, and the scripts.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+const BUSYBOX: &str = "/bin/busybox";
+
+/// Packs `tests/vm/<script>.sh` with what it needs. Not compressed: an emulated machine takes longer to unpack than
+/// qemu takes to read.
+pub(crate) fn build(
+    folder: &Path,
+    scripts: &Path,
+    script: &str,
+    binary: Option<&Path>,
+) -> Result<PathBuf> {
+    let root = folder.join("root");
+    if root.exists() {
+        fs::remove_dir_all(&root).with_context(|| format!("empty {}", root.display()))?;
+    }
+    let mut names = Vec::new();
+    for name in ["bin", "test"] {
+        fs::create_dir_all(root.join(name))?;
+        names.push(name.to_owned());
+    }
+    let script = format!("{script}.sh");
+    let mut files = vec![
+        (PathBuf::from(BUSYBOX), "bin/busybox"),
+        (scripts.join("init"), "init"),
+        (scripts.join("common.sh"), "test/common.sh"),
+        (scripts.join(script), "test/run.sh"),
+    ];
+    if let Some(binary) = binary {
+        files.push((binary.to_owned(), "bin/hayward"));
+    }
+    for (from, name) in files {
+        place(&from, &root.join(name))?;
+        names.push(name.to_owned());
+    }
+    symlink("busybox", root.join("bin/sh"))?;
+    names.push("bin/sh".to_owned());
+    let initrd = folder.join("initrd");
+    pack(&root, &names, &initrd)?;
+    Ok(initrd)
+}
+
+fn place(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("copy {}", from.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+fn pack(root: &Path, names: &[String], archive: &Path) -> Result<()> {
+    let mut cpio = Command::new("cpio")
+        .args(["--quiet", "-o", "-H", "newc", "-R", "0:0"])
+        .current_dir(root)
+        .stdin(Stdio::piped())
+        .stdout(fs::File::create(archive)?)
+        .spawn()
+        .context("start cpio; tools/install-test-deps installs it")?;
+    if let Some(mut list) = cpio.stdin.take() {
+        list.write_all(names.join("\n").as_bytes())?;
+    }
+    let status = cpio.wait()?;
+    if !status.success() {
+        bail!("cpio failed: {status}");
+    }
+    Ok(())
+}

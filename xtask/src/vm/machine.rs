@@ -1,0 +1,106 @@
+//! One virtual machine, from power-on to power-off.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    report::{Markers, Test},
+    say,
+};
+
+/// How long a machine may take.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// How often the console is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// `bpf` is in no Debian kernel's own list of security modules.
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf";
+
+/// What a machine did.
+pub(crate) struct Session {
+    /// All that it wrote.
+    pub(crate) console: String,
+    /// Tests, with the seconds from the one before to this one.
+    pub(crate) tests: Vec<(Test, f64)>,
+    /// From power-on to power-off.
+    pub(crate) seconds: f64,
+    timed_out: bool,
+}
+
+impl Session {
+    /// Why this is not a pass; none where it is one.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let problem = Markers::read(&self.console).problem();
+        if self.timed_out {
+            let seconds = TIMEOUT.as_secs();
+            let also = problem.unwrap_or("all tests had passed".to_owned());
+            return Some(format!("it did not power off within {seconds} s; {also}"));
+        }
+        problem
+    }
+}
+
+/// Boots a kernel and waits for its end. The console stays in `folder`.
+pub(crate) fn boot(name: &str, folder: &Path, kernel: &Path, initrd: &Path) -> Result<Session> {
+    let log = folder.join("console.log");
+    let mut machine = start(&log, kernel, initrd)?;
+    let started = Instant::now();
+    let mut tests = Vec::new();
+    let mut last = started;
+    loop {
+        // Asked before the console is read, so that nothing is missed that was written at the very end.
+        let ended = machine.try_wait().context("wait for qemu")?.is_some();
+        let console = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+        for test in Markers::read(&console).tests.into_iter().skip(tests.len()) {
+            tell(name, &test);
+            tests.push((test, last.elapsed().as_secs_f64()));
+            last = Instant::now();
+        }
+        let timed_out = !ended && started.elapsed() > TIMEOUT;
+        if timed_out {
+            machine.kill().context("stop qemu")?;
+            machine.wait().context("wait for qemu")?;
+        }
+        if ended || timed_out {
+            return Ok(Session {
+                console,
+                tests,
+                seconds: started.elapsed().as_secs_f64(),
+                timed_out,
+            });
+        }
+        sleep(LOOK_AGAIN);
+    }
+}
+
+fn start(log: &Path, kernel: &Path, initrd: &Path) -> Result<Child> {
+    let console = fs::File::create(log).with_context(|| format!("write {}", log.display()))?;
+    Command::new("qemu-system-x86_64")
+        .args(["-M", "q35", "-cpu", "max", "-m", "1024", "-smp", "2"])
+        // Emulated everywhere: `-cpu max` does not start under every nested KVM, and an emulated machine takes seconds.
+        .args(["-accel", "tcg"])
+        .args(["-nographic", "-no-reboot", "-nic", "none"])
+        .args(["-append", KERNEL_ARGUMENTS])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initrd)
+        .stdin(Stdio::null())
+        .stderr(console.try_clone()?)
+        .stdout(console)
+        .spawn()
+        .context("start qemu-system-x86_64; tools/install-test-deps installs it")
+}
+
+fn tell(name: &str, test: &Test) {
+    match &test.failure {
+        None => say(name, &format!("ok    {}", test.name)),
+        Some(why) => say(name, &format!("FAIL  {}: {why}", test.name)),
+    }
+}
