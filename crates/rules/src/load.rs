@@ -49,13 +49,7 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
     for source in sources {
         if source == "builtin" {
             for (name, text) in BUILTIN {
-                add(
-                    &mut set,
-                    &mut problems,
-                    name,
-                    parse_text(name, text, false),
-                    false,
-                );
+                add(&mut set, &mut problems, name, text, false);
             }
             continue;
         }
@@ -66,8 +60,7 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
                     let secret = is_secret(&name);
                     match read(&path, identity) {
                         Ok(text) => {
-                            let rules = parse_text(&name, &text, secret);
-                            add(&mut set, &mut problems, &name, rules, secret);
+                            add(&mut set, &mut problems, &name, &text, secret);
                         }
                         Err(problem) => problems.push(problem),
                     }
@@ -116,16 +109,11 @@ fn parse_text(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, Vec<Pro
     }
 }
 
-fn add(
-    set: &mut RuleSet,
-    problems: &mut Vec<Problem>,
-    name: &str,
-    rules: Result<Vec<Rule>, Vec<Problem>>,
-    secret: bool,
-) {
-    match rules {
+fn add(set: &mut RuleSet, problems: &mut Vec<Problem>, name: &str, text: &str, secret: bool) {
+    let cryptnono = cryptnono::is_cryptnono(text);
+    match parse_text(name, text, secret) {
         Ok(rules) => {
-            if rules.iter().any(|rule| rule.id.contains('/')) && !name.starts_with("builtin") {
+            if cryptnono {
                 set.notices.extend(cryptnono::changed_patterns(&rules).into_iter().map(|pattern| {
                     format!("{name}: the allow pattern {pattern} must now match the whole command line; end it in .* to keep its old meaning")
                 }));
