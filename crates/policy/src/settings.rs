@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::{
     quantity,
     raw::{Fileless, Raw, RawCommand, RawGuard, RawSelector, Unscanned},
-    scope::ScopeRules,
+    scope::{self, ScopeRules},
 };
 
 /// The settings that hold where a file says nothing.
@@ -143,9 +143,12 @@ impl Policy {
         let policy = checker.policy(raw);
         match policy {
             Some(policy) if checker.problems.is_empty() => Ok(policy),
-            _ => Err(SettingsError {
-                problems: checker.problems,
-            }),
+            _ => {
+                checker.problems.sort_by_key(|problem| problem.line);
+                Err(SettingsError {
+                    problems: checker.problems,
+                })
+            }
         }
     }
 
@@ -196,6 +199,16 @@ impl Checker {
                 .collect()
         };
         let line = include.as_deref().and_then(<[_]>::first).map_or(0, line_of);
+        let matches = raw.overrides.iter().map(|entry| &entry.r#match);
+        for selector in include
+            .iter()
+            .flatten()
+            .chain(&raw.scope.exclude)
+            .chain(matches)
+        {
+            let checked = scope::check(&selector.value);
+            self.checked(line_of(selector), checked);
+        }
         let include = include.map_or_else(
             || vec![RawSelector::Word("containers".to_owned())],
             |include| selectors(&include),
@@ -208,7 +221,12 @@ impl Checker {
         }
         let exclude = selectors(&raw.scope.exclude);
         let scope = ScopeRules::compile(&include, &exclude, &overrides, command.mode);
-        let scope = self.checked(line, scope);
+        // Selectors that are wrong by themselves have been told, each with its line.
+        let scope = if self.problems.is_empty() {
+            self.checked(line, scope)
+        } else {
+            scope.ok()
+        };
         let lease = self.duration(raw.lease, "24h");
         let keep = self.duration(raw.journal.keep, "7d");
         let max = raw

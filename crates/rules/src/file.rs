@@ -39,7 +39,7 @@ struct RawRule {
     #[serde(default)]
     source: Option<String>,
     #[serde(default)]
-    expires: Option<String>,
+    expires: Option<Spanned<String>>,
 }
 
 /// Parses and validates one file. All problems are told, not the first alone.
@@ -57,10 +57,11 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
         };
         let raw_rule = spanned.value;
         problems.extend(check(&raw_rule, &origin, secret));
-        let expires = raw_rule.expires.as_deref().map(|text| {
+        let expires = raw_rule.expires.as_ref().map(|spanned| {
+            let text = &spanned.value;
             instant(text).ok_or_else(|| Problem {
                 file: origin.file.clone(),
-                line: origin.line,
+                line: line_of(spanned),
                 message: format!("`expires: {text}` is no date"),
                 help: "write a day (2027-01-01) or an instant (2027-01-01T12:00:00Z)".to_owned(),
             })

@@ -153,13 +153,13 @@ fn read(path: &Path, identity: Option<&Path>) -> Result<String, Problem> {
         let identity = identity.ok_or_else(|| {
             problem(
                 "is encrypted and no identity is set".to_owned(),
-                "set `identity` to a file of age identities",
+                "name a file of age identities: `identity` in settings, --identity on the command line",
             )
         })?;
         secret::decrypt(&bytes, identity).map_err(|error| {
             problem(
                 error.to_string(),
-                "check `identity`, and for whom the file was encrypted",
+                "check which identities are named, and for whom the file was encrypted",
             )
         })?
     } else {
@@ -176,11 +176,8 @@ fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let Some((prefix, suffix)) = name.split_once('*') else {
-        return Ok(vec![path.to_owned()]);
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    if suffix.contains('*') || folder.to_string_lossy().contains('*') {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if name.matches('*').count() > 1 || folder.to_string_lossy().contains('*') {
         return Err(Problem {
             file: source.to_owned(),
             line: 0,
@@ -188,7 +185,12 @@ fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
             help: "name the folders one by one".to_owned(),
         });
     }
-    let Ok(entries) = fs::read_dir(folder) else {
+    let Some((prefix, suffix)) = name.split_once('*') else {
+        return Ok(vec![path.to_owned()]);
+    };
+    // A glob without a folder is looked for in the one that the program runs in.
+    let here = folder.as_os_str().is_empty();
+    let Ok(entries) = fs::read_dir(if here { Path::new(".") } else { folder }) else {
         return Ok(Vec::new());
     };
     let mut paths: Vec<PathBuf> = entries
