@@ -213,6 +213,8 @@ pub(crate) enum RulesCommand {
         files: Vec<String>,
         #[command(flatten)]
         keys: Keys,
+        #[command(flatten)]
+        config: ConfigArgument,
     },
     /// Check rule files down to the kernel's table.
     Test {

@@ -1,10 +1,30 @@
 //! What ends a command without success, and the exit code that says so to programs.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use hayward_agent::AgentError;
 use hayward_kernel::KernelError;
 use hayward_record::JournalError;
+use hayward_yaml::Problem;
+
+/// Reads a file that was named on the command line.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        bad_file(path, message, "check the path and its permissions")
+    })
+}
+
+/// A file that was named on the command line, and cannot be used.
+pub(crate) fn bad_file(path: &Path, message: String, help: &str) -> Failure {
+    let problem = Problem {
+        file: path.display().to_string(),
+        line: 0,
+        message,
+        help: help.to_owned(),
+    };
+    Failure::BadInput(problem.to_string())
+}
 
 /// A failure with its exit code.
 #[derive(Debug)]

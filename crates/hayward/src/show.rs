@@ -69,6 +69,12 @@ pub(crate) fn record(record: &Record) -> String {
     text
 }
 
+/// `1 rule`, `2 rules`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// Columns that line up.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..head.len())

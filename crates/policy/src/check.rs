@@ -12,7 +12,7 @@ use hayward_yaml::{Problem, Spanned, line_of};
 use crate::{
     ApiSettings, CommandSettings, JournalSettings, LogFormat, Policy, quantity,
     raw::{Fileless, Raw, RawCommand, RawGuard, RawSelector, Unscanned},
-    scope::ScopeRules,
+    scope::{self, ScopeRules},
 };
 
 /// Guards that are planned and that this version does not have.
@@ -59,6 +59,16 @@ impl Checker {
                 .collect()
         };
         let line = include.as_deref().and_then(<[_]>::first).map_or(0, line_of);
+        let matches = raw.overrides.iter().map(|entry| &entry.r#match);
+        for selector in include
+            .iter()
+            .flatten()
+            .chain(&raw.scope.exclude)
+            .chain(matches)
+        {
+            let checked = scope::check(&selector.value);
+            self.checked(line_of(selector), checked);
+        }
         let include = include.map_or_else(
             || vec![RawSelector::Word("containers".to_owned())],
             |include| selectors(&include),
@@ -71,7 +81,12 @@ impl Checker {
         }
         let exclude = selectors(&raw.scope.exclude);
         let scope = ScopeRules::compile(&include, &exclude, &overrides, command.mode);
-        let scope = self.checked(line, scope);
+        // Selectors that are wrong by themselves have been told, each with its line.
+        let scope = if self.problems.is_empty() {
+            self.checked(line, scope)
+        } else {
+            scope.ok()
+        };
         let lease = self.duration(raw.lease, "24h");
         let keep = self.duration(raw.journal.keep, "7d");
         let max = raw

@@ -1,11 +1,14 @@
 //! Settings as files have them, before anything is checked. Unknown keys are refused.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use hayward_model::{Mode, Response};
 use hayward_record::mask::CommandLines;
 use hayward_yaml::Spanned;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -41,11 +44,33 @@ pub(crate) enum RawSelector {
 }
 
 /// Settings of a guard, or `observe` / `enforce` for short.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub(crate) enum RawGuard {
     Short(Mode),
     Full(RawCommand),
+}
+
+/// Not derived as an untagged enum: its errors name neither the key that is wrong nor what would be right.
+impl<'de> Deserialize<'de> for RawGuard {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RawGuard;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("observe, enforce, or the guard's settings")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawGuard, E> {
+                Mode::deserialize(text.into_deserializer()).map(RawGuard::Short)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawGuard, A::Error> {
+                RawCommand::deserialize(MapAccessDeserializer::new(map)).map(RawGuard::Full)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

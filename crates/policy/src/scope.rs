@@ -113,6 +113,11 @@ impl ScopeRules {
     }
 }
 
+/// Says what is wrong with one selector by itself.
+pub(crate) fn check(selector: &RawSelector) -> Result<(), String> {
+    regexes(selector).map(|_| ())
+}
+
 fn is_users(selector: &RawSelector) -> bool {
     matches!(selector, RawSelector::Word(word) if word == "users")
 }

@@ -136,9 +136,12 @@ impl Policy {
         let policy = checker.policy(raw);
         match policy {
             Some(policy) if checker.problems.is_empty() => Ok(policy),
-            _ => Err(SettingsError {
-                problems: checker.problems,
-            }),
+            _ => {
+                checker.problems.sort_by_key(|problem| problem.line);
+                Err(SettingsError {
+                    problems: checker.problems,
+                })
+            }
         }
     }
 

@@ -1,10 +1,15 @@
 //! cryptnono's rule files: `{"bannedCommandStrings": [...], "allowedCommandPatterns": [...]}`, loaded unchanged.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use hayward_model::Mode;
 use hayward_yaml::{Problem, Spanned, line_of};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{Origin, Rule};
+use crate::{
+    Origin, Rule,
+    file::{check_allow, veil},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -12,20 +17,44 @@ struct Raw {
     #[serde(default)]
     banned_command_strings: Vec<Spanned<String>>,
     #[serde(default)]
-    allowed_command_patterns: Vec<String>,
+    allowed_command_patterns: Vec<Spanned<String>>,
 }
 
-/// Whether a text looks like such a file.
+/// The keys that tell such a file from ours, whatever else is in it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Keys {
+    #[serde(default)]
+    banned_command_strings: Option<IgnoredAny>,
+    #[serde(default)]
+    allowed_command_patterns: Option<IgnoredAny>,
+}
+
+/// Whether a text is such a file. Our own may speak of its keys, in a comment or as a banned string.
 pub(crate) fn is_cryptnono(text: &str) -> bool {
-    text.contains("bannedCommandStrings") || text.contains("allowedCommandPatterns")
+    (text.contains("bannedCommandStrings") || text.contains("allowedCommandPatterns"))
+        && hayward_yaml::parse::<Keys>("", text).is_ok_and(|keys| {
+            keys.banned_command_strings.is_some() || keys.allowed_command_patterns.is_some()
+        })
 }
 
 /// Parses such a file. Ids come from the strings themselves, so that a line added renames no other rule.
 pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, Vec<Problem>> {
-    let raw: Raw = hayward_yaml::parse(name, text).map_err(|problem| vec![problem])?;
+    let raw: Raw =
+        hayward_yaml::parse(name, text).map_err(|problem| vec![veil(problem, secret)])?;
     let stem = name.rsplit('/').next().unwrap_or(name);
     let stem = stem.split('.').next().unwrap_or(stem);
+    let problems = check_allow(name, &raw.allowed_command_patterns, secret);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let allow: Vec<String> = raw
+        .allowed_command_patterns
+        .into_iter()
+        .map(|pattern| pattern.value)
+        .collect();
     let mut rules: Vec<Rule> = Vec::new();
+    let mut of_id: HashMap<String, usize> = HashMap::new();
     for text in raw.banned_command_strings {
         let line = line_of(&text);
         if text.value.trim().is_empty() {
@@ -37,14 +66,26 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
             }]);
         }
         let id = format!("{stem}/{:08x}", fingerprint(text.value.as_bytes()));
-        if rules.iter().any(|rule| rule.id == id) {
-            continue;
+        let text = text.value.into_bytes();
+        match of_id.entry(id.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(rules.len());
+            }
+            // Two strings may have one fingerprint: then they are one rule, and both stay banned.
+            Entry::Occupied(place) => {
+                if let Some(rule) = rules.get_mut(*place.get())
+                    && !rule.banned.contains(&text)
+                {
+                    rule.banned.push(text);
+                }
+                continue;
+            }
         }
         rules.push(Rule {
             id,
-            banned: vec![text.value.into_bytes()],
+            banned: vec![text],
             executable: Vec::new(),
-            allow: raw.allowed_command_patterns.clone(),
+            allow: allow.clone(),
             mode: Mode::Enforce,
             response: None,
             reason: None,
@@ -81,4 +122,44 @@ fn fingerprint(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Vec<Rule> {
+        parse("a/hidden.json", text, false).expect("a good file")
+    }
+
+    #[test]
+    fn a_string_given_twice_is_one_rule_and_strings_with_one_fingerprint_stay_banned() {
+        // A known collision of FNV-1a with 32 bits.
+        assert_eq!(fingerprint(b"costarring"), fingerprint(b"liquid"));
+        let rules = parsed(r#"{"bannedCommandStrings": ["costarring", "x", "x", "liquid"]}"#);
+        let banned: Vec<_> = rules.iter().map(|rule| rule.banned.len()).collect();
+        assert_eq!(banned, [2, 1]);
+        assert!(rules.iter().all(|rule| rule.id.starts_with("hidden/")));
+    }
+
+    #[test]
+    fn only_its_keys_make_a_file_cryptnonos() {
+        assert!(is_cryptnono(r#"{"allowedCommandPatterns": []}"#));
+        assert!(is_cryptnono("bannedCommandStrings: [x]\nother: 1\n"));
+        assert!(!is_cryptnono("# was: bannedCommandStrings\nrules: []\n"));
+        assert!(!is_cryptnono(
+            "rules: [{id: a, banned: [bannedCommandStrings]}]"
+        ));
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let problems = parse(
+            "c.yaml",
+            "bannedCommandStrings: [x]\nallowedCommandPatterns:\n  - ok\n  - (?=x)\n",
+            false,
+        )
+        .expect_err("look-around");
+        assert_eq!(problems[0].line, 4, "{problems:?}");
+    }
 }

@@ -5,7 +5,7 @@ use hayward_yaml::{Problem, Spanned, line_of};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
 
-use crate::{Origin, Rule};
+use crate::{Origin, Rule, table};
 
 /// A rule file as it is written.
 #[derive(Debug, Deserialize)]
@@ -14,7 +14,7 @@ struct RawFile {
     #[serde(default)]
     mode: Option<Mode>,
     #[serde(default)]
-    allow: Vec<String>,
+    allow: Vec<Spanned<String>>,
     #[serde(default)]
     rules: Vec<Spanned<RawRule>>,
 }
@@ -29,7 +29,7 @@ struct RawRule {
     #[serde(default)]
     executable: Vec<Spanned<String>>,
     #[serde(default)]
-    allow: Vec<String>,
+    allow: Vec<Spanned<String>>,
     #[serde(default)]
     mode: Option<Mode>,
     #[serde(default)]
@@ -39,7 +39,7 @@ struct RawRule {
     #[serde(default)]
     source: Option<String>,
     #[serde(default)]
-    expires: Option<String>,
+    expires: Option<Spanned<String>>,
 }
 
 /// Parses and validates one file. All problems are told, not the first alone.
@@ -49,17 +49,19 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
     let mut problems = Vec::new();
     let mut rules = Vec::new();
     let mode = raw.mode.unwrap_or(Mode::Enforce);
+    problems.extend(check_allow(name, &raw.allow, secret));
     for spanned in raw.rules {
         let origin = Origin {
             file: name.to_owned(),
             line: line_of(&spanned),
         };
         let raw_rule = spanned.value;
-        problems.extend(check(&raw_rule, &origin));
-        let expires = raw_rule.expires.as_deref().map(|text| {
+        problems.extend(check(&raw_rule, &origin, secret));
+        let expires = raw_rule.expires.as_ref().map(|spanned| {
+            let text = &spanned.value;
             instant(text).ok_or_else(|| Problem {
                 file: origin.file.clone(),
-                line: origin.line,
+                line: line_of(spanned),
                 message: format!("`expires: {text}` is no date"),
                 help: "write a day (2027-01-01) or an instant (2027-01-01T12:00:00Z)".to_owned(),
             })
@@ -83,7 +85,12 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
                 .into_iter()
                 .map(|glob| glob.value)
                 .collect(),
-            allow: raw.allow.iter().cloned().chain(raw_rule.allow).collect(),
+            allow: raw
+                .allow
+                .iter()
+                .chain(&raw_rule.allow)
+                .map(|pattern| pattern.value.clone())
+                .collect(),
             mode: mode.and(raw_rule.mode.unwrap_or(Mode::Enforce)),
             response: raw_rule.response,
             reason: raw_rule.reason,
@@ -100,7 +107,26 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
     }
 }
 
-fn check(rule: &RawRule, origin: &Origin) -> Vec<Problem> {
+/// Allow patterns, each by itself, so that an error names its line.
+pub(crate) fn check_allow(file: &str, patterns: &[Spanned<String>], secret: bool) -> Vec<Problem> {
+    let problem = |pattern: &Spanned<String>| {
+        let reason = table::check_allow(&pattern.value).err()?;
+        let shown = if secret {
+            "of a secret file"
+        } else {
+            &pattern.value
+        };
+        Some(Problem {
+            file: file.to_owned(),
+            line: line_of(pattern),
+            message: format!("the allow pattern {shown} cannot be judged in the kernel: {reason}"),
+            help: table::ALLOW_HELP.to_owned(),
+        })
+    };
+    patterns.iter().filter_map(problem).collect()
+}
+
+fn check(rule: &RawRule, origin: &Origin, secret: bool) -> Vec<Problem> {
     let problem = |line: usize, message: String, help: &str| Problem {
         file: origin.file.clone(),
         line,
@@ -139,22 +165,27 @@ fn check(rule: &RawRule, origin: &Origin) -> Vec<Problem> {
     for glob in &rule.executable {
         if glob.value.is_empty() {
             let message = format!("rule {} has an empty executable", rule.id);
-            problems.push(problem(
-                line_of(glob),
-                message,
-                "write a base name or a path glob",
-            ));
+            problems.push(problem(line_of(glob), message, table::EXECUTABLE_HELP));
+        } else if let Err(reason) = table::check_executable(&glob.value) {
+            let shown = if secret {
+                "of a secret file"
+            } else {
+                &glob.value
+            };
+            let message = format!("the executable {shown} is no glob: {reason}");
+            problems.push(problem(line_of(glob), message, table::EXECUTABLE_HELP));
         }
     }
+    problems.extend(check_allow(&origin.file, &rule.allow, secret));
     problems
 }
 
 /// Errors about secret files name file and line, and quote nothing.
-fn veil(problem: Problem, secret: bool) -> Problem {
+pub(crate) fn veil(problem: Problem, secret: bool) -> Problem {
     if secret {
         Problem {
             message: "the decrypted text is no rule file".to_owned(),
-            help: String::new(),
+            help: "decrypt it with `hayward rules decrypt`, and test what comes of it".to_owned(),
             ..problem
         }
     } else {

@@ -71,6 +71,20 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
         }
         strings.extend(expanded.into_iter().map(|head| head + rest));
     }
+    let whole = |message: &str, help: &str| Problem {
+        file: file.to_owned(),
+        line: 0,
+        message: message.to_owned(),
+        help: help.to_owned(),
+    };
+    if strings.is_empty() {
+        let help = "write a template, and entries into the lists that it names";
+        return Err(whole("the recipe gives no strings", help));
+    }
+    if strings.iter().any(|text| text.trim().is_empty()) {
+        let help = "an empty string would be found everywhere: remove the empty entries";
+        return Err(whole("the recipe gives an empty string", help));
+    }
     let rule = Rule {
         id: recipe.id,
         banned: strings.into_iter().map(String::into_bytes).collect(),

@@ -49,13 +49,7 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
     for source in sources {
         if source == "builtin" {
             for (name, text) in BUILTIN {
-                add(
-                    &mut set,
-                    &mut problems,
-                    name,
-                    parse_text(name, text, false),
-                    false,
-                );
+                add(&mut set, &mut problems, name, text, false);
             }
             continue;
         }
@@ -66,8 +60,7 @@ pub fn load(sources: &[String], identity: Option<&Path>) -> Result<RuleSet, Rule
                     let secret = is_secret(&name);
                     match read(&path, identity) {
                         Ok(text) => {
-                            let rules = parse_text(&name, &text, secret);
-                            add(&mut set, &mut problems, &name, rules, secret);
+                            add(&mut set, &mut problems, &name, &text, secret);
                         }
                         Err(problem) => problems.push(problem),
                     }
@@ -125,16 +118,11 @@ fn parse_text(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, Vec<Pro
     }
 }
 
-fn add(
-    set: &mut RuleSet,
-    problems: &mut Vec<Problem>,
-    name: &str,
-    rules: Result<Vec<Rule>, Vec<Problem>>,
-    secret: bool,
-) {
-    match rules {
+fn add(set: &mut RuleSet, problems: &mut Vec<Problem>, name: &str, text: &str, secret: bool) {
+    let cryptnono = cryptnono::is_cryptnono(text);
+    match parse_text(name, text, secret) {
         Ok(rules) => {
-            if rules.iter().any(|rule| rule.id.contains('/')) && !name.starts_with("builtin") {
+            if cryptnono {
                 set.notices.extend(cryptnono::changed_patterns(&rules).into_iter().map(|pattern| {
                     format!("{name}: the allow pattern {pattern} must now match the whole command line; end it in .* to keep its old meaning")
                 }));
@@ -174,13 +162,13 @@ fn read(path: &Path, identity: Option<&Path>) -> Result<String, Problem> {
         let identity = identity.ok_or_else(|| {
             problem(
                 "is encrypted and no identity is set".to_owned(),
-                "set `identity` to a file of age identities",
+                "name a file of age identities: `identity` in settings, --identity on the command line",
             )
         })?;
         secret::decrypt(&bytes, identity).map_err(|error| {
             problem(
                 error.to_string(),
-                "check `identity`, and for whom the file was encrypted",
+                "check which identities are named, and for whom the file was encrypted",
             )
         })?
     } else {
@@ -197,11 +185,8 @@ fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let Some((prefix, suffix)) = name.split_once('*') else {
-        return Ok(vec![path.to_owned()]);
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    if suffix.contains('*') || folder.to_string_lossy().contains('*') {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if name.matches('*').count() > 1 || folder.to_string_lossy().contains('*') {
         return Err(Problem {
             file: source.to_owned(),
             line: 0,
@@ -209,7 +194,12 @@ fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
             help: "name the folders one by one".to_owned(),
         });
     }
-    let Ok(entries) = fs::read_dir(folder) else {
+    let Some((prefix, suffix)) = name.split_once('*') else {
+        return Ok(vec![path.to_owned()]);
+    };
+    // A glob without a folder is looked for in the one that the program runs in.
+    let here = folder.as_os_str().is_empty();
+    let Ok(entries) = fs::read_dir(if here { Path::new(".") } else { folder }) else {
         return Ok(Vec::new());
     };
     let mut paths: Vec<PathBuf> = entries

@@ -22,7 +22,9 @@ pub enum SecretError {
         reason: String,
     },
     /// A recipient is no age public key.
-    #[error("{recipient} is no age recipient (they begin with age1): {reason}")]
+    #[error(
+        "`{recipient}` is no age recipient: {reason}; write a public key (age1...), as age-keygen prints it"
+    )]
     Recipient {
         /// As given.
         recipient: String,

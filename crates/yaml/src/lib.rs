@@ -49,7 +49,7 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> 
         let error = error.without_snippet();
         let line = error.location().map_or(0, |location| location.line());
         let message = plain(&error.to_string());
-        let help = nearest(&message);
+        let help = help(&message);
         Problem {
             file: file.to_owned(),
             line: usize::try_from(line).unwrap_or(0),
@@ -68,7 +68,43 @@ pub fn line_of<T>(spanned: &Spanned<T>) -> usize {
 fn plain(message: &str) -> String {
     let first = message.lines().next().unwrap_or(message);
     let first = first.split(" at line ").next().unwrap_or(first);
-    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    if let Some((key, _)) = first
+        .strip_prefix("duplicate mapping key: ")
+        .and_then(|rest| rest.split_once(','))
+    {
+        return format!("the key `{key}` stands twice");
+    }
+    // The parser names its own events; people know keys, lists and values.
+    match first {
+        "expected mapping start" => "keys with values are expected here".to_owned(),
+        "expected sequence start" => "a list is expected here".to_owned(),
+        "expected string scalar" | "unexpected event: expected scalar" => {
+            "one value is expected here".to_owned()
+        }
+        other => other.to_owned(),
+    }
+}
+
+/// What to do about an error of the parser, as far as its message tells.
+fn help(message: &str) -> String {
+    let nearest = nearest(message);
+    if !nearest.is_empty() {
+        return nearest;
+    }
+    let help = match message {
+        "keys with values are expected here" => "write `key: value`, one below the other",
+        "a list is expected here" => "write [one, other], or `- one` lines",
+        "one value is expected here" => "write a single word, or text in quotes",
+        text if text.starts_with("the key `") => "remove one of the two",
+        text if text.starts_with("missing field") => "every entry of this list or file needs it",
+        text if text.contains("tabs disallowed") => "indent with spaces",
+        text if text.starts_with("unclosed") => {
+            "close it; what stands below may have been read into it"
+        }
+        _ => "",
+    };
+    help.to_owned()
 }
 
 /// For an unknown key or variant: the known one that is nearest, or all of them.
@@ -83,10 +119,12 @@ fn nearest(message: &str) -> String {
     let known: Vec<&str> = words(tail)
         .filter(|word| !["one", "of", "or", "there", "are", "no"].contains(word))
         .collect();
+    // Half of a short word changed is another word, and no slip.
+    let most = (unknown.chars().count() / 3).max(1);
     let near = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(name, unknown), name))
-        .filter(|(distance, _)| *distance <= 3)
+        .filter(|(distance, _)| *distance <= most)
         .min();
     match near {
         Some((_, name)) => format!("did you mean `{name}`?"),

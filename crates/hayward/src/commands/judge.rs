@@ -56,7 +56,7 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
                 .as_deref()
                 .filter(|_| !rule.secret)
                 .unwrap_or_default();
-            show::line(&format!("{verdict}  {}  {reason}", rule.id));
+            show::line(format!("{verdict}  {}  {reason}", rule.id).trim_end());
         }
     }
     Ok(())
@@ -74,8 +74,8 @@ pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> 
         file.display().to_string()
     });
     show::line(&format!(
-        "{file}: good; {} rules, a table of {} KiB",
-        table.rules().len(),
+        "{file}: good; {}, a table of {} KiB",
+        show::count(table.rules().len(), "rule"),
         table.words().len() / 256
     ));
     for notice in notices {

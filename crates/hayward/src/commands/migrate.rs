@@ -4,7 +4,11 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{cli::MigrateCommand, failure::Failure, show};
+use crate::{
+    cli::MigrateCommand,
+    failure::{self, Failure, bad_file},
+    show,
+};
 
 const SETTINGS: &str = "# Written by `hayward migrate cryptnono`.\n\
 mode: enforce\n\
@@ -17,17 +21,21 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
     let mut banned = Vec::new();
     let mut allowed = Vec::new();
     for file in files {
-        let text = fs::read_to_string(file).map_err(|error| {
-            Failure::BadInput(format!("{}: cannot be read: {error}", file.display()))
-        })?;
+        let text = String::from_utf8(failure::read(file)?)
+            .map_err(|error| bad_file(file, error.to_string(), "save it as UTF-8"))?;
         let value: Value = hayward_yaml::parse(&file.display().to_string(), &text)
             .map_err(|problem| Failure::BadInput(problem.to_string()))?;
         collect(&value, &mut banned, &mut allowed);
     }
     if banned.is_empty() {
-        return Err(Failure::BadInput(
-            "none of the files holds `bannedCommandStrings`".to_owned(),
-        ));
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        return Err(Failure::BadInput(format!(
+            "{}: no list `bannedCommandStrings` is found\n  help: name cryptnono's JSON rule file, or the values.yaml that holds it",
+            names.join(", ")
+        )));
     }
     let merged =
         serde_json::json!({"bannedCommandStrings": banned, "allowedCommandPatterns": allowed});

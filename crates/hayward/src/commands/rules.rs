@@ -1,26 +1,41 @@
 //! `hayward rules`: working on rule files.
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
+use hayward_policy::Policy;
 use hayward_rules::{Rule, RuleSet, diff, generate, load, render, secret, table::CommandTable};
 
 use crate::{
     cli::{Keys, RulesCommand},
-    failure::Failure,
+    failure::{Failure, bad_file, read as read_file},
     show,
 };
 
 pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
     match command {
-        RulesCommand::List { files, keys } => {
-            let files = if files.is_empty() {
-                vec!["builtin".to_owned()]
-            } else {
-                files
-            };
-            list(&read(&files, &keys)?.rules, json)
+        RulesCommand::List {
+            files,
+            keys,
+            config,
+        } => {
+            if !files.is_empty() {
+                return list(&read(&files, &keys)?.rules, json);
+            }
+            let policy = Policy::load(config.file().as_deref())?;
+            let identity = keys.identity.or(policy.identity);
+            list(
+                &load(&policy.command.rules, identity.as_deref())?.rules,
+                json,
+            )
         }
-        RulesCommand::Test { files, keys } => test(read(&files, &keys)?, json),
+        RulesCommand::Test { files, keys } => {
+            let set = read(&files, &keys)?;
+            if set.files.is_empty() {
+                let message = format!("{}: finds no file", files.join(" "));
+                return Err(Failure::BadInput(message));
+            }
+            test(set, json)
+        }
         RulesCommand::Diff { old, new, keys } => {
             let (old, new) = (read(&[old], &keys)?, read(&[new], &keys)?);
             let difference = diff(&old.rules, &new.rules);
@@ -40,19 +55,20 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
             Ok(())
         }
         RulesCommand::Encrypt { file, recipients } => {
-            write(&secret::encrypt(&fs::read(file)?, &recipients)?)
+            write(&encrypted(&read_file(&file)?, &recipients)?)
         }
         RulesCommand::Decrypt { file, keys } => write(&decrypted(&file, &keys)?),
         RulesCommand::Generate { recipe, keys } => {
-            let encrypted = recipe
+            let is_secret = recipe
                 .extension()
                 .is_some_and(|extension| extension == "age");
-            let bytes = if encrypted {
+            let bytes = if is_secret {
                 decrypted(&recipe, &keys)?
             } else {
-                fs::read(&recipe)?
+                read_file(&recipe)?
             };
-            let text = String::from_utf8(bytes)?;
+            let text = String::from_utf8(bytes)
+                .map_err(|error| bad_file(&recipe, error.to_string(), "save it as UTF-8"))?;
             let name = recipe.display().to_string();
             let generated =
                 generate(&name, &text).map_err(|problem| Failure::BadInput(problem.to_string()))?;
@@ -65,7 +81,7 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
         } => {
             let text = render(&read(&files, &keys)?.rules)
                 .map_err(|e| Failure::Other(anyhow::anyhow!(e)))?;
-            write(&secret::encrypt(text.as_bytes(), &recipients)?)
+            write(&encrypted(text.as_bytes(), &recipients)?)
         }
     }
 }
@@ -76,12 +92,17 @@ fn read(files: &[String], keys: &Keys) -> Result<RuleSet, Failure> {
 
 fn decrypted(file: &Path, keys: &Keys) -> Result<Vec<u8>, Failure> {
     let identity = keys.identity.as_deref().ok_or_else(|| {
-        Failure::BadInput(format!(
-            "{}: is encrypted: name your keys with --identity FILE",
-            file.display()
-        ))
+        let message = "is encrypted and no identity is named".to_owned();
+        bad_file(file, message, "name the file of your keys with --identity")
     })?;
-    Ok(secret::decrypt(&fs::read(file)?, identity)?)
+    secret::decrypt(&read_file(file)?, identity).map_err(|error| {
+        let help = "check --identity, and for whom the file was encrypted";
+        bad_file(file, error.to_string(), help)
+    })
+}
+
+fn encrypted(bytes: &[u8], recipients: &[String]) -> Result<Vec<u8>, Failure> {
+    secret::encrypt(bytes, recipients).map_err(|error| Failure::BadInput(error.to_string()))
 }
 
 fn write(bytes: &[u8]) -> Result<(), Failure> {
@@ -142,7 +163,9 @@ fn test(set: RuleSet, json: bool) -> Result<(), Failure> {
         );
     }
     show::line(&format!(
-        "{rules} rules of {files} files are good; a table of {} KiB",
+        "good: {} of {}, a table of {} KiB",
+        show::count(rules, "rule"),
+        show::count(files, "file"),
         bytes >> 10
     ));
     for notice in notices {

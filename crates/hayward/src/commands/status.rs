@@ -54,8 +54,7 @@ fn wait_for(socket: &Path, wanted: WaitFor, timeout: Duration) -> Result<StatusR
         if Instant::now() > deadline {
             let name = wanted.name();
             return Err(Failure::NotSo(format!(
-                "not {name} after {} s: {now}",
-                timeout.as_secs()
+                "not {name} after {timeout:?}: {now}"
             )));
         }
         std::thread::sleep(ASK_AGAIN);

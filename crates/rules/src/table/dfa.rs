@@ -238,7 +238,7 @@ fn explain(error: &dense::BuildError) -> String {
             SIZE_LIMIT >> 20
         )
     } else {
-        one_line(&text)
+        one_line(&text).trim_end_matches([':', ' ']).to_owned()
     }
 }
 

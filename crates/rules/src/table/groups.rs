@@ -3,7 +3,7 @@
 use hayward_model::{Mode, Response};
 use jiff::Timestamp;
 
-use super::{TableProblem, dfa, layout::MAX_GROUPS};
+use super::{TableProblem, layout::MAX_GROUPS};
 use crate::Rule;
 
 /// What the rules of a group have in common.
@@ -83,7 +83,7 @@ pub(crate) fn check_allow(rules: &[Rule]) -> Vec<TableProblem> {
                 continue;
             }
             checked.push(pattern);
-            if let Err(reason) = dfa::check(pattern, dfa::Text::CommandLine) {
+            if let Err(reason) = super::check_allow(pattern) {
                 let shown = if rule.secret {
                     "of a secret file"
                 } else {
@@ -91,8 +91,10 @@ pub(crate) fn check_allow(rules: &[Rule]) -> Vec<TableProblem> {
                 };
                 problems.push(TableProblem {
                     origin: Some(rule.origin.clone()),
-                    message: format!("the allow pattern {shown} cannot be judged in the kernel: {reason}"),
-                    help: "an allow pattern is a regular expression over bytes without look-around, back-references or Unicode classes".to_owned(),
+                    message: format!(
+                        "the allow pattern {shown} cannot be judged in the kernel: {reason}"
+                    ),
+                    help: super::ALLOW_HELP.to_owned(),
                 });
             }
         }

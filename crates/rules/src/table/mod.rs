@@ -59,6 +59,22 @@ impl std::fmt::Display for TableProblem {
     }
 }
 
+/// What to do about an allow pattern that cannot be had.
+pub(crate) const ALLOW_HELP: &str = "an allow pattern is a regular expression over bytes without look-around, back-references or Unicode classes";
+/// What to do about an executable that is no glob.
+pub(crate) const EXECUTABLE_HELP: &str =
+    "write a base name such as minerd, or a path glob such as /tmp/**";
+
+/// Checks one allow pattern by itself; the error says why it cannot be judged in the kernel.
+pub(crate) fn check_allow(pattern: &str) -> Result<(), String> {
+    dfa::check(pattern, Text::CommandLine)
+}
+
+/// Checks one executable by itself; the error says why it is no glob.
+pub(crate) fn check_executable(glob: &str) -> Result<(), String> {
+    dfa::check(&executables::reversed_regex(glob)?, Text::Path)
+}
+
 impl CommandTable {
     /// Compiles rules. `to_boot_ns` gives the CLOCK_BOOTTIME ns of a point in time, for expiry in the kernel.
     pub fn compile(
@@ -194,8 +210,7 @@ fn append_executables(
                             glob
                         }
                     ),
-                    help: "write a base name such as minerd, or a path glob such as /tmp/**"
-                        .to_owned(),
+                    help: EXECUTABLE_HELP.to_owned(),
                 }),
             }
         }
