@@ -91,11 +91,17 @@ pub struct Host {
     pub agent: Option<Child>,
     name: String,
     settings: PathBuf,
+    binary: PathBuf,
 }
 
 impl Host {
     /// Makes the place. Its rules ban [`BANNED`], spared by `--help`.
     pub fn new() -> Self {
+        Self::with_binary(&binary())
+    }
+
+    /// The same, with a binary that is not the tests' own.
+    pub fn with_binary(binary: &Path) -> Self {
         let mounts = fs::read_to_string("/proc/mounts").expect("/proc/mounts");
         let mount = cgroup2_mount(&mounts).expect("a cgroup2 mount");
         sweep(&mount, Path::new("/sys/fs/bpf"));
@@ -116,6 +122,7 @@ impl Host {
             outside,
             folder,
             name,
+            binary: binary.to_owned(),
         };
         host.write_rules(&format!(
             "allow: ['.* --help']\nrules:\n  - {{id: test/banned, banned: [{BANNED}], reason: a test}}\n"
@@ -152,7 +159,7 @@ impl Host {
 
     /// A command of the built binary, which refuses to reach beyond the test.
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.binary);
         command
             .args(arguments)
             .env("HAYWARD_TEST", "1")
@@ -191,6 +198,11 @@ impl Host {
 
     /// Starts the agent and does not wait.
     pub fn spawn(&mut self) {
+        self.spawn_with(&[]);
+    }
+
+    /// The same, with further environment variables.
+    pub fn spawn_with(&mut self, variables: &[(&str, &OsStr)]) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -199,6 +211,7 @@ impl Host {
         let agent = self
             .command(&["run", "--config"])
             .arg(&self.settings)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

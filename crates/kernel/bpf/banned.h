@@ -94,6 +94,10 @@ static long match_step(u32 index, struct match_context *context)
 		u32 base = base_word & BASE_OFFSET;
 		u32 next = base ^ (class & CLASS_SYMBOL);
 
+		if (++scratch->hard > HARD_STEPS) {
+			scratch->failed = EXEC_TOO_LONG;
+			return 1;
+		}
 		if ((base_word & BASE_OUTPUT) && (class & CLASS_BOUNDARY) &&
 		    scratch->reported != scratch->base + at + 1) {
 			scratch->reported = scratch->base + at + 1;

@@ -84,9 +84,12 @@ enum cell {
 	CELL_FILELESS_KILL,   /* programs started from memory are killed */
 	CELL_UNSCANNED_KILL,  /* programs that could not be judged are killed */
 	CELL_LAYOUT,	      /* version of this layout */
+	CELL_HOST_MOUNTS,     /* number of the host's mount namespace */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 1
+#define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
+#define MAX_COUNTERS 64
 
 /* ---- Policies: what a scope lets a guard do. Index 0 is "out of scope". ---- */
 #define MAX_POLICIES 1024
@@ -151,7 +154,7 @@ struct exec_event {
 	u32 path_bytes;	  /* bytes at the end of `path` that are in use */
 	u32 window_bytes; /* bytes of `window` in use */
 	u32 kept_bytes;	  /* bytes of `line` in use */
-	u32 reserved;
+	u32 unscanned;	  /* EXEC_TOO_LONG or EXEC_READ_FAILED where no judgement was possible, or 0 */
 	char comm[16];
 	u8 path[EVENT_PATH];
 	u8 path_slack[EVENT_PATH];

@@ -13,7 +13,7 @@ const volatile struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, CELL_COUNT);
+	__uint(max_entries, MAX_CELLS);
 	__type(key, u32);
 	__type(value, u64);
 } cells SEC(".maps");
@@ -34,7 +34,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNT_MAX);
+	__uint(max_entries, MAX_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } counters SEC(".maps");

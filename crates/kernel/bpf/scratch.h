@@ -6,6 +6,10 @@
 
 /* Longer command lines are left to the agent. */
 #define LINE_BOUND (256 * 1024)
+/* A processor is held while a command line is judged. What costs little is bounded by the line's length; what costs
+ * much is bounded by itself, and lines that need more of it are left to the agent too. */
+#define HARD_STEPS (32 * 1024)
+#define ALLOW_BYTES LINE_BOUND
 #define CHUNK 4096
 #define CHUNK_SLACK 16
 
@@ -19,7 +23,9 @@ struct scratch {
 	u32 filled;   /* bytes[] is filled up to here */
 	u32 state;
 	u32 reported; /* offset at which the current state's outputs have been reported, plus one */
-	u32 failed;   /* a read failed */
+	u32 failed;   /* why no judgement is possible: an exec_verdict, or 0 */
+	u32 hard;     /* steps that went through the automaton */
+	u32 allow_left; /* bytes that allow patterns may still read */
 	u64 hits;     /* groups of which a banned string was seen */
 	u32 rule[MAX_GROUPS];
 	u32 match_end[MAX_GROUPS];
@@ -82,7 +88,7 @@ static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
 		return false;
 	size = at_most(left, CHUNK);
 	if (bpf_probe_read_user(scratch->bytes, size, (void *)(scratch->address + base))) {
-		scratch->failed = 1;
+		scratch->failed = EXEC_READ_FAILED;
 		return false;
 	}
 	*(u64 *)(scratch->bytes + (size & ~7u)) &= (1ull << ((size & 7) * 8)) - 1;

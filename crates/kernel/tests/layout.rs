@@ -70,6 +70,7 @@ mod tests {
             (Cell::FilelessKill, "CELL_FILELESS_KILL"),
             (Cell::UnscannedKill, "CELL_UNSCANNED_KILL"),
             (Cell::Layout, "CELL_LAYOUT"),
+            (Cell::HostMounts, "CELL_HOST_MOUNTS"),
         ] {
             assert_eq!(names[cell as usize], name);
         }
