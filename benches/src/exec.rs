@@ -17,8 +17,6 @@ use crate::{
 const MOST_OTHERS: f64 = 0.02;
 const ENOUGH: usize = 15;
 const MOST_BATCHES: usize = 120;
-/// More than a last-level cache holds.
-const THRASH_MEBIBYTES: usize = 96;
 
 /// Measures with warm and with cold caches.
 pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
@@ -57,7 +55,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
     };
     let warm = time(&Batch::of(1_000))?;
     let cold = time(&Batch {
-        thrash_mebibytes: THRASH_MEBIBYTES,
+        cold: true,
         ..Batch::of(40)
     })?;
     Ok(vec![

@@ -8,6 +8,7 @@ use crate::{
     corpus,
     figure::Figure,
     sample::{Samples, real},
+    thrash::Thrash,
 };
 
 /// How many strings are banned.
@@ -16,11 +17,14 @@ pub(crate) const STRINGS: [usize; 4] = [30, 3_000, 30_000, 300_000];
 pub(crate) const BYTES: [usize; 5] = [100, 160, 1_000, 10_000, 100_000];
 
 const ROUNDS: usize = 25;
+const COLD_RUNS: usize = 60;
 
 /// Nanoseconds for each number of strings, for each length.
 #[derive(Debug)]
 pub(crate) struct Growth {
     pub(crate) ns: Vec<Vec<Samples>>,
+    /// The same at 160 bytes, with nothing in any cache.
+    pub(crate) cold_ns: Vec<Samples>,
     /// Size of each table.
     pub(crate) kibibytes: Vec<usize>,
 }
@@ -66,7 +70,25 @@ pub(crate) fn measure() -> Result<Growth> {
             }
         }
     }
+    let mut thrash = Thrash::new();
+    let line = corpus::line(160);
+    let mut cold_ns = Vec::new();
+    for judge in &mut judges {
+        let mut samples = Vec::new();
+        for _ in 0..COLD_RUNS {
+            thrash.run();
+            let before = judge.run_time(&counting)?;
+            judge.judge(&line)?;
+            let after = judge.run_time(&counting)?;
+            samples.push(real(after.ns - before.ns));
+        }
+        cold_ns.push(Samples::new(samples));
+    }
+    for (index, strings) in STRINGS.iter().enumerate() {
+        eprintln!("  {strings}: cold {:.0} ns", cold_ns[index].median());
+    }
     Ok(Growth {
+        cold_ns,
         ns: ns
             .into_iter()
             .map(|row| row.into_iter().map(Samples::new).collect())

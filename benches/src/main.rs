@@ -13,6 +13,7 @@ mod plot;
 mod sample;
 mod spawn;
 mod spawner;
+mod thrash;
 
 use std::path::PathBuf;
 
@@ -23,11 +24,12 @@ use figure::Figure;
 
 /// Measures what Hayward costs and how well it does. As root.
 #[derive(Debug, Parser)]
+#[command(subcommand_negates_reqs = true)]
 struct Arguments {
     #[command(subcommand)]
     helper: Option<Helper>,
     /// The agent to measure.
-    #[arg(long, required_unless_present = "helper")]
+    #[arg(long, required = true)]
     binary: Option<PathBuf>,
     /// Measure these alone, and write nothing.
     #[arg(long, value_enum, value_name = "WHAT")]

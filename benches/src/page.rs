@@ -50,6 +50,7 @@ fn page(figures: &[Figure], growth: &Growth) -> Result<String> {
     );
     let mut head = vec!["banned strings".to_owned(), "table".to_owned()];
     head.extend(BYTES.map(|bytes| format!("{} B", thousands(bytes))));
+    head.push("160 B, cold".to_owned());
     row(&mut page, &head)?;
     row(&mut page, &vec!["---:".to_owned(); head.len()])?;
     for (index, strings) in STRINGS.iter().enumerate() {
@@ -63,6 +64,7 @@ fn page(figures: &[Figure], growth: &Growth) -> Result<String> {
                 .iter()
                 .map(|samples| format!("{:.0}", samples.median())),
         );
+        cells.push(format!("{:.0}", growth.cold_ns[index].median()));
         row(&mut page, &cells)?;
     }
     page.push_str("\n![Time to judge by length and number of strings](performance.svg)\n");

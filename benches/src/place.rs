@@ -74,8 +74,8 @@ pub(crate) struct Batch {
     pub(crate) count: u32,
     /// Length of their command lines.
     pub(crate) bytes: usize,
-    /// How much memory to write between two starts, so that nothing stays in any cache.
-    pub(crate) thrash_mebibytes: usize,
+    /// Whether caches are emptied between two starts.
+    pub(crate) cold: bool,
     /// Starts a second; as fast as it goes where 0.
     pub(crate) rate: u32,
     /// Put first on the command line.
@@ -88,7 +88,7 @@ impl Batch {
         Self {
             count,
             bytes: 160,
-            thrash_mebibytes: 0,
+            cold: false,
             rate: 0,
             word: String::new(),
         }

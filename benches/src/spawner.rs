@@ -13,10 +13,7 @@ use anyhow::Result;
 use clap::Args;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{corpus, place::Batch};
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
+use crate::{corpus, place::Batch, thrash::Thrash};
 
 #[derive(Debug, Args)]
 pub(crate) struct Spawner {
@@ -52,14 +49,13 @@ impl Spawner {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let mut memory = vec![0u8; batch.thrash_mebibytes << 20];
+        let mut thrash = batch.cold.then(Thrash::new);
         let mut took = Vec::new();
         let began = Instant::now();
         for index in 0..batch.count {
-            for at in (0..memory.len()).step_by(LINE) {
-                memory[at] = memory[at].wrapping_add(1);
+            if let Some(thrash) = &mut thrash {
+                thrash.run();
             }
-            std::hint::black_box(&memory);
             if batch.rate > 0 {
                 let due = Duration::from_secs(1) * index / batch.rate;
                 std::thread::sleep(due.saturating_sub(began.elapsed()));
