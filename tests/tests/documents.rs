@@ -14,7 +14,7 @@ mod tests {
 
     use hayward_policy::Policy;
     use hayward_rules::{
-        generate, parse_bytes,
+        generate, load, parse_bytes,
         table::{CommandTable, scope_words},
     };
     use hayward_tests::binary;
@@ -255,6 +255,11 @@ mod tests {
             .map(|option| format!("`{name}` has no option {option}"))
     }
 
+    /// A shell's line without what stands in single quotes.
+    fn unquoted(line: &str) -> String {
+        line.split('\'').step_by(2).collect()
+    }
+
     fn takes_a_command(help: &str) -> bool {
         help.contains("<COMMAND>")
     }
@@ -269,7 +274,7 @@ mod tests {
                 continue;
             }
             for (number, code) in code(&text) {
-                for part in code.split(['|', ';', '&', '#']) {
+                for part in unquoted(&code).split(['|', ';', '&', '#']) {
                     let words: Vec<&str> = part.split_whitespace().collect();
                     let at = words.iter().position(|word| *word == "hayward");
                     let Some(words) = at.and_then(|at| words.get(at + 1..)) else {
@@ -315,6 +320,25 @@ mod tests {
         for info in ["yaml settings", "yaml rules", "yaml recipe"] {
             assert!(read.contains_key(info), "no block of {info} was found");
         }
+    }
+
+    #[test]
+    fn built_in_rules_are_listed_with_their_modes() {
+        let text = fs::read_to_string(project().join("docs/rules.md")).expect("docs/rules.md");
+        let builtin = load(&["builtin".to_owned()], None).expect("good rules");
+        let mut wrong = Vec::new();
+        for rule in &builtin.rules {
+            let mode = format!("{:?}", rule.mode).to_lowercase();
+            let cells = format!("| `{}` | {mode} |", rule.id);
+            if !text.contains(&cells) {
+                wrong.push(format!("docs/rules.md: there is no {cells}"));
+            }
+        }
+        let listed = text.matches("| `builtin/").count();
+        if listed != builtin.rules.len() {
+            wrong.push(format!("docs/rules.md lists {listed} built-in rules"));
+        }
+        told(&wrong);
     }
 
     /// As far as `hayward check` goes without the files that the settings name.
