@@ -323,6 +323,26 @@ mod tests {
     }
 
     #[test]
+    fn metrics_exist() {
+        let output = Command::new(binary())
+            .args(["reference", "metrics"])
+            .output();
+        let reference = String::from_utf8(output.expect("the built binary").stdout).expect("text");
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        let mut wrong = Vec::new();
+        for (name, text) in documents() {
+            for (number, code) in code(&text) {
+                for word in code.split(|c: char| !is_name(c)) {
+                    if word.starts_with("hayward_") && !reference.contains(&format!("`{word}`")) {
+                        wrong.push(format!("{name}:{number}: there is no metric {word}"));
+                    }
+                }
+            }
+        }
+        told(&wrong);
+    }
+
+    #[test]
     fn built_in_rules_are_listed_with_their_modes() {
         let text = fs::read_to_string(project().join("docs/rules.md")).expect("docs/rules.md");
         let builtin = load(&["builtin".to_owned()], None).expect("good rules");
