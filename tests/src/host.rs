@@ -334,7 +334,7 @@ pub fn get(address: &str, path: &str) -> String {
 }
 
 /// `$HAYWARD_BINARY`, or what cargo built beside this test.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("HAYWARD_BINARY") {
         return path.into();
     }
