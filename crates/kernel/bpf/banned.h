@@ -4,7 +4,7 @@
  *
  * Most of a harmless command line is passed over without touching the automaton: a byte inside a word can start no
  * banned string, and where one may start, a bitmap over the next four bytes says whether any string begins so. That is
- * done for a block at a time and without branches, so that the processor fetches many words of the bitmap at once. */
+ * done for a block at a time, eight bytes at once, and so that the processor fetches many words of the bitmap at once. */
 #pragma once
 #include "scratch.h"
 
@@ -44,14 +44,30 @@ __noinline int report_outputs(u32 list, u32 offset)
 	return 0;
 }
 
+/* The fixed part of the table needs no mask: its bounds are known. */
 static __always_inline bool in_set(const u32 *table, u32 set, u8 byte)
 {
-	return (word(table, set + (byte >> 5)) >> (byte & 31)) & 1;
+	return (table[set + (byte >> 5)] >> (byte & 31)) & 1;
 }
 
 static __always_inline u32 symbol_of(const u32 *table, u8 byte)
 {
-	return (word(table, TABLE_SYMBOLS + (byte >> 2)) >> ((byte & 3) * 8)) & 0xff;
+	return (table[TABLE_SYMBOLS + (byte >> 2)] >> ((byte & 3) * 8)) & 0xff;
+}
+
+#define EACH(byte) (0x0101010101010101ull * (byte))
+
+/* The top bit of each of eight bytes that is no word character: no ASCII letter, digit or underscore. Sums of seven-bit
+ * numbers carry into the top bit, and no further, where they reach 128. */
+static __always_inline u64 borders_of(u64 bytes)
+{
+	u64 low = bytes & EACH(0x7f);
+	u64 folded = low | EACH(0x20);
+	u64 letters = (folded + EACH(0x80 - 'a')) & ~(folded + EACH(0x7f - 'z'));
+	u64 digits = (low + EACH(0x80 - '0')) & ~(low + EACH(0x7f - '9'));
+	u64 underscores = ~((low ^ EACH('_')) + EACH(0x7f));
+
+	return (~(letters | digits | underscores) | bytes) & EACH(0x80);
 }
 
 /* Looks over the block at `at` for places where a banned string may start. */
@@ -59,33 +75,36 @@ static __always_inline void look_over_block(struct match_context *context, u32 a
 {
 	struct scratch *scratch = context->scratch;
 	const u32 *table = context->table;
-	u32 size = at_most(limit - at, BLOCK);
-	u32 starts = 0, candidates = 0;
+	u32 size = at_most(limit - at, BLOCK), mask = constants.table_mask, shift = context->filter_shift & 31;
+	u64 borders = 0, starts, candidates = 0;
 
-	for (u32 i = 0; i < BLOCK; i++) {
-		if (i >= size)
-			break;
-		scratch->starts[starts & (BLOCK - 1)] = i;
-		starts += follows_border;
-		follows_border = in_set(table, TABLE_BORDERS, scratch->bytes[(at + i) & (CHUNK - 1)]);
+	for (u32 i = 0; i < BLOCK; i += 8) {
+		u64 bytes = *(u64 *)(scratch->bytes + ((at + i) & (CHUNK - 1)));
+
+		/* The product moves the eight top bits side by side. */
+		borders |= ((borders_of(bytes) >> 7) * 0x0102040810204080ull >> 56) << i;
 	}
+	starts = borders << 1 | follows_border;
+	if (size < BLOCK)
+		starts &= (1ull << size) - 1;
 	for (u32 i = 0; i < BLOCK; i++) {
-		u32 start, first, hash;
+		u32 index, first, hash;
+		u64 possible;
 
-		if (i >= starts)
+		if (!starts)
 			break;
-		start = scratch->starts[i];
-		first = *(u32 *)(scratch->bytes + ((at + start) & (CHUNK - 1)));
-		hash = ((first | FILTER_FOLD) * FILTER_FACTOR) >> (context->filter_shift & 31);
-		scratch->candidates[candidates & (BLOCK - 1)] = start;
-		candidates += ((word(table, context->filter + (hash >> 5)) >> (hash & 31)) & 1) |
-			      in_set(table, TABLE_SHORT_STARTS, first);
+		index = __builtin_ctzll(starts);
+		starts &= starts - 1;
+		first = *(u32 *)(scratch->bytes + ((at + index) & (CHUNK - 1)));
+		hash = ((first | FILTER_FOLD) * FILTER_FACTOR) >> shift;
+		possible = ((table[(context->filter + (hash >> 5)) & mask] >> (hash & 31)) & 1) |
+			   in_set(table, TABLE_SHORT_STARTS, first);
+		candidates |= possible << (index & (BLOCK - 1));
 	}
 	scratch->block = at;
 	scratch->block_end = at + size;
-	scratch->block_state = follows_border ? STATE_BOUNDARY : STATE_WORD;
-	scratch->candidate = 0;
-	scratch->candidate_count = candidates;
+	scratch->block_state = (borders >> ((size - 1) & (BLOCK - 1))) & 1 ? STATE_BOUNDARY : STATE_WORD;
+	scratch->candidates = candidates;
 }
 
 /* A step outside the automaton: to the next candidate, or to the end of the block. */
@@ -94,13 +113,15 @@ static __always_inline void step_outside(struct match_context *context)
 	struct scratch *scratch = context->scratch;
 	const u32 *table = context->table;
 	u32 at = scratch->at;
+	u64 candidates;
 
 	if (at >= scratch->block_end)
 		look_over_block(context, at, scratch->limit, scratch->state == STATE_BOUNDARY);
-	if (scratch->candidate < scratch->candidate_count) {
-		u32 start = scratch->block + scratch->candidates[scratch->candidate & (BLOCK - 1)];
+	candidates = scratch->candidates;
+	if (candidates) {
+		u32 start = scratch->block + __builtin_ctzll(candidates);
 
-		scratch->candidate++;
+		scratch->candidates = candidates & (candidates - 1);
 		/* The automaton may have gone past it. */
 		if (start >= at) {
 			u32 base = word(table, context->cells + 2 * STATE_BOUNDARY) & BASE_OFFSET;
@@ -129,7 +150,7 @@ static long match_step(u32 index, struct match_context *context)
 		if (!refill(scratch, LOOKAHEAD))
 			return 1;
 		scratch->block_end = 0;
-		scratch->candidate_count = 0;
+		scratch->candidates = 0;
 	}
 	state = scratch->state;
 	if (state <= STATE_BOUNDARY) {
@@ -180,7 +201,7 @@ __noinline int find_banned(void)
 	scratch->state = STATE_BOUNDARY;
 	scratch->reported = 0;
 	scratch->block_end = 0;
-	scratch->candidate_count = 0;
+	scratch->candidates = 0;
 	bpf_loop(3 * (LINE_BOUND + 1), match_step, &context, 0);
 	if (scratch->base + scratch->at < scratch->length && !scratch->failed)
 		return 0;

@@ -32,11 +32,8 @@ struct scratch {
 	u32 block;    /* the block that was looked over, in bytes[] */
 	u32 block_end;
 	u32 block_state; /* STATE_WORD or STATE_BOUNDARY at its end */
-	u32 candidate; /* next of the candidates */
-	u32 candidate_count;
+	u64 candidates; /* bit i: a banned string may start at block + i */
 	u64 hits;     /* groups of which a banned string was seen */
-	u8 starts[BLOCK]; /* places in the block that follow a border */
-	u8 candidates[BLOCK]; /* those where some banned string may start */
 	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
 	u32 rule[MAX_GROUPS];
 	u32 match_end[MAX_GROUPS];
