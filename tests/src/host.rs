@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -208,11 +208,16 @@ impl Host {
             .append(true)
             .open(self.path("log"))
             .expect("a log");
+        let output = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("output"))
+            .expect("a file");
         let agent = self
             .command(&["run", "--config"])
             .arg(&self.settings)
             .envs(variables.iter().copied())
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(log)
             .spawn()
             .expect("the built binary");
@@ -222,6 +227,11 @@ impl Host {
     /// Everything the agents of this place have logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Everything they have written to standard output.
+    pub fn output(&self) -> String {
+        fs::read_to_string(self.path("output")).unwrap_or_default()
     }
 
     /// `kill -9` of the agent.

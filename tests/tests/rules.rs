@@ -95,48 +95,75 @@ mod tests {
         });
     }
 
-    #[test]
-    fn a_secret_rule_shows_its_id_and_nothing_else_anywhere() {
-        let host = Host::new();
+    /// The host with a secret file beside its own rules, running under `compat: [cryptnono]`.
+    fn with_secret(name: &str, secret_rules: &str) -> Host {
+        let mut host = Host::new();
         let identity = host.path("identity");
         let made = age::x25519::Identity::generate();
         fs::write(&identity, made.to_string().expose_secret()).expect("an identity");
         let recipient = made.to_public().to_string();
-        let plain = host.path("secret.yaml");
-        fs::write(
-            &plain,
-            format!("rules:\n  - {{id: test/secret, banned: [{SECRET}], reason: unspeakable}}\n"),
-        )
-        .expect("rules");
-        let encrypted = host.hayward(&[
-            "rules",
-            "encrypt",
-            plain.to_str().expect("a path"),
-            "--recipient",
-            &recipient,
-        ]);
-        fs::write(host.path("secret.age"), encrypted.ok().out).expect("rules");
+        let plain = host.path(name);
+        fs::write(&plain, secret_rules).expect("rules");
+        let path = plain.to_str().expect("a path");
+        let encrypted = host.hayward(&["rules", "encrypt", path, "--recipient", &recipient]);
+        fs::write(host.path(&format!("{name}.age")), encrypted.ok().out).expect("rules");
         fs::remove_file(&plain).expect("our own file");
         let folder = host.folder.path().display().to_string();
-        let start = Start {
-            command: format!("scan: 100ms, rules: [{folder}/secret.age]"),
+        host.write_settings(&Start {
+            command: "scan: 100ms".to_owned(),
             settings: format!("identity: {folder}/identity\ncompat: [cryptnono]\n"),
-        };
-        // The place's own `rules` key comes first; a second one would be refused.
-        host.write_settings(&start);
+        });
         let settings = host.path("hayward.yaml");
         let text = fs::read_to_string(&settings).expect("settings");
         let text = text
-            .replace(&format!("rules: [builtin, {folder}/rules.yaml], "), "")
+            .replace(
+                &format!("{folder}/rules.yaml]"),
+                &format!("{folder}/rules.yaml, {folder}/{name}.age]"),
+            )
             .replace(
                 "metrics: {listen: \"127.0.0.1:0\"}",
                 "metrics: {listen: \"127.0.0.1:0\", cryptnono: [\"127.0.0.1:0\", \"127.0.0.1:0\"]}",
             );
         fs::write(&settings, text).expect("settings");
-        let mut host = host;
         host.spawn();
         host.hayward(&["status", "--wait", "enforcing", "--timeout", "20s"])
             .ok();
+        host
+    }
+
+    /// All that the agent has written, and all that it answers.
+    fn everything(host: &Host) -> String {
+        let mut all = host.log() + &host.output() + &host.metrics();
+        for arguments in [
+            ["events", "--json"].as_slice(),
+            &["events"],
+            &["report"],
+            &["status", "--json"],
+            &["support"],
+            &["reload", "--dry-run", "--json"],
+        ] {
+            let answer = host.hayward(arguments).ok();
+            all += &(answer.out + &answer.err);
+        }
+        for action in ["killed", "observed", "spared"] {
+            for record in host.records(action) {
+                let id = record["id"].as_str().expect("an id");
+                all += &host.hayward(&["explain", id]).ok().out;
+            }
+        }
+        for entry in fs::read_dir(host.path("journal")).expect("a journal") {
+            let path = entry.expect("a file").path();
+            all += &String::from_utf8_lossy(&fs::read(path).unwrap_or_default());
+        }
+        all.to_lowercase()
+    }
+
+    #[test]
+    fn a_secret_rule_shows_its_id_and_nothing_else_anywhere() {
+        let host = with_secret(
+            "secret.yaml",
+            &format!("rules:\n  - {{id: test/secret, banned: [{SECRET}], reason: unspeakable}}\n"),
+        );
         assert_eq!(run(&host.inside, SECRET), Ended::Signal(9));
         // Also where it lies past what an event carries.
         let mut long = Launch::new("/bin/true", &[&"x".repeat(10_000)]);
@@ -144,15 +171,100 @@ mod tests {
         assert_eq!(long.run(&host.inside), Ended::Signal(9));
         let records = host.wait_for_records("killed", 2);
         assert!(records.iter().all(|record| record["rule"] == "test/secret"));
-        host.stop_agent();
-        let mut everything = host.log();
-        for entry in fs::read_dir(host.path("journal")).expect("a journal") {
-            let path = entry.expect("a file").path();
-            everything += &String::from_utf8_lossy(&fs::read(path).unwrap_or_default());
+        host.wait_until("two lines", || host.output().lines().count() >= 2);
+        for line in host.output().lines() {
+            assert!(line.contains("\"action\": \"killed\""), "{line}");
+            assert!(line.contains("\"matched\": \"test/secret\""), "{line}");
         }
+        let everything = everything(&host);
         assert!(everything.contains("test/secret"));
         for word in [SECRET, "unspeakable"] {
             assert!(!everything.contains(word), "{everything}");
         }
+    }
+
+    #[test]
+    fn records_of_other_rules_do_not_show_secrets_either() {
+        let host = with_secret(
+            "secret.yaml",
+            &format!(
+                "rules:\n  - {{id: test/secret, banned: [{SECRET}], executable: [nothing-so-named]}}\n"
+            ),
+        );
+        let upper = SECRET.to_uppercase();
+        let before = format!("{SECRET} {BANNED} x{upper}");
+        // In the line, in the window behind it, and across the end of what an event keeps of the line.
+        let lines = [0, 4_096 - SECRET.len() / 2 - "/bin/true  ".len(), 10_000]
+            .map(|padding| (padding > 0).then(|| "x".repeat(padding)));
+        for padding in &lines {
+            let mut launch = Launch::new("/bin/true", &[]);
+            let arguments = padding.iter().map(String::as_str).chain(before.split(' '));
+            launch
+                .arguments
+                .extend(arguments.map(|text| text.as_bytes().to_vec()));
+            assert_eq!(launch.run(&host.inside), Ended::Signal(9));
+        }
+        // Its name is the secret, and another rule decides.
+        let named = host.path(SECRET);
+        fs::copy("/bin/true", &named).expect("a copy");
+        assert_eq!(
+            Launch::new(&named, &[BANNED]).run(&host.inside),
+            Ended::Signal(9)
+        );
+        let killed = host.wait_for_records("killed", 4);
+        assert!(killed.iter().all(|record| record["rule"] == "test/banned"));
+        let window = killed[2]["evidence"]["match_window"]
+            .as_str()
+            .expect("a window");
+        assert!(
+            window.contains(BANNED) && window.contains("•••"),
+            "{window}"
+        );
+        let everything = everything(&host);
+        assert!(!everything.contains(SECRET), "{everything}");
+        let line = killed[1]["process"]["command_line"]
+            .as_str()
+            .expect("a line");
+        assert!(
+            line.ends_with("•••") && !line.contains("hayward-"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn ids_of_an_encrypted_cryptnono_file_are_places() {
+        let host = with_secret(
+            "hidden.json",
+            &format!("{{\"bannedCommandStrings\": [\"hayward-first\", \"{SECRET}\"]}}"),
+        );
+        assert_eq!(run(&host.inside, SECRET), Ended::Signal(9));
+        assert_eq!(host.wait_for_records("killed", 1)[0]["rule"], "hidden/2");
+        assert!(!everything(&host).contains(SECRET));
+    }
+
+    #[test]
+    fn under_compat_cryptnonos_lines_stand_by_themselves_as_python_writes_them() {
+        let host = with_secret("secret.yaml", "rules: []\n");
+        assert_eq!(run(&host.inside, BANNED), Ended::Signal(9));
+        let spared = Launch::new("/bin/true", &[BANNED, "é", "--help"]);
+        assert_eq!(spared.run(&host.inside), Ended::Code(0));
+        host.wait_until("two lines", || host.output().lines().count() >= 2);
+        let output = host.output();
+        let lines: Vec<&str> = output.lines().collect();
+        for (line, parts) in lines.iter().zip([
+            [
+                "\"action\": \"killed\", \"event\": \"Killed process\", \"level\": \"info\", \"timestamp\": \"",
+                &format!("\"cmdline\": \"/bin/true {BANNED}\", \"matched\": \"{BANNED}\", \"source\": \"execwhacker.bpf\""),
+            ],
+            ["\"action\": \"spared\", \"allowedby\": \"allowed-pattern", "\\u00e9 --help"],
+        ]) {
+            let parsed: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            assert!(parsed["pid"].is_u64());
+            for part in parts {
+                assert!(line.contains(part), "{part} in {line}");
+            }
+        }
+        let log = host.log();
+        assert!(!log.contains("execwhacker"), "{log}");
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     compat::Cryptnono,
     pipeline::Pipeline,
     scan::{self, ScanCost},
-    status::{GuardReport, MetricsReport, ScanReport, StatusReport},
+    status::{GuardReport, MetricsReport, ScanReport, StatusReport, by_name, shortfalls},
     watch::Watch,
 };
 
@@ -287,6 +287,7 @@ impl Agent {
         let (status, reason) = self.guard_status();
         let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
         let tables = self.pipeline.tables.read();
+        let counters = self.with_kernel(|kernel| kernel.counters()).ok();
         #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
         let guard = GuardReport {
             status,
@@ -296,7 +297,7 @@ impl Agent {
                 .as_ref()
                 .map_or(0, |tables| tables.current.generation()),
             cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
-            counters: self.counters(),
+            counters: counters.map(|c| by_name(&c)).unwrap_or_default(),
             scan: ScanReport {
                 processes: scan.processes,
                 milliseconds: scan.ns as f64 / 1e6,
@@ -319,17 +320,10 @@ impl Agent {
                 .notices
                 .lock()
                 .map(|notices| notices.clone())
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .into_iter()
+                .chain(counters.iter().flat_map(shortfalls))
+                .collect(),
         }
-    }
-
-    fn counters(&self) -> BTreeMap<String, u64> {
-        let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) else {
-            return BTreeMap::new();
-        };
-        counters
-            .by_name()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
     }
 }

@@ -4,8 +4,7 @@
 //! Only its death by SIGKILL counts: some kernels attach programs that never fire.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::{
@@ -82,7 +81,7 @@ fn copy_of_self() -> io::Result<OwnedFd> {
     // Inherited on purpose: the launcher executes it.
     let descriptor = memfd_create("hayward-canary", MemfdFlags::empty())?;
     let mut copy = fs::File::from(descriptor);
-    copy.write_all(&fs::read("/proc/self/exe")?)?;
+    io::copy(&mut fs::File::open("/proc/self/exe")?, &mut copy)?;
     Ok(copy.into())
 }
 

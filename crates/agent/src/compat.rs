@@ -1,6 +1,9 @@
 //! What operators of cryptnono's have dashboards and alerts on: its log lines and its metrics, beside our own.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{Router, http::header, response::IntoResponse};
 use hayward_model::Record;
@@ -19,7 +22,11 @@ impl Cryptnono {
     /// Writes cryptnono's line for a record that it would have had one for, and counts it.
     pub(crate) fn record(&self, record: &Record) {
         let Some(line) = log_line(record) else { return };
-        tracing::info!(target: "cryptnono", "{line}");
+        // Where cryptnono writes it, and by itself: whoever collects it finds what its alerts look for. Nobody may be
+        // reading, which is no reason to stop.
+        let _ = std::io::stdout()
+            .lock()
+            .write_all(format!("{line}\n").as_bytes());
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counters.count(record);
         let age = Timestamp::now().duration_since(record.time);

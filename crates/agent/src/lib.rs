@@ -8,6 +8,7 @@ mod api;
 mod canary;
 mod clock;
 mod compat;
+mod describe;
 mod events;
 mod metrics;
 pub mod notify;
@@ -17,8 +18,10 @@ mod reload;
 mod rules;
 mod scan;
 mod scope;
+mod seen;
 mod start;
 pub mod status;
+mod veil;
 mod watch;
 
 pub use agent::{Agent, AgentError};

@@ -27,6 +27,8 @@ impl Agent {
             metrics.set_events_lost(guard, "ring-full", counters.lost_ring_full);
             metrics.set_unscanned(guard, "too-long", counters.unscanned_long);
             metrics.set_unscanned(guard, "read-failed", counters.unscanned_read);
+            metrics.set_no_table(guard, counters.no_table);
+            metrics.set_scopes_full(counters.scopes_full);
         }
         let undecodable = self
             .pipeline

@@ -8,9 +8,9 @@ use std::sync::{
 };
 
 use hayward_kernel::wire;
-use hayward_model::{Action, Event, Finding, Mode, Outcome, Record, Response, Verdict};
+use hayward_model::{Action, Event, Finding, Mode, Outcome, Response, Verdict, Workload};
 use hayward_policy::Policy;
-use hayward_record::{CommandLines, Recorder, id, mask, mask_bytes};
+use hayward_record::Recorder;
 use hayward_respond::Killed;
 use hayward_rules::{
     Rule,
@@ -18,10 +18,7 @@ use hayward_rules::{
 };
 use hayward_workload::Cgroups;
 
-use crate::{canary::CANARY_RULE, clock, process, rules::Tables};
-
-/// What stands for a secret.
-const MASKED: &str = "•••";
+use crate::{canary::CANARY_RULE, describe, process, rules::Tables, seen::Seen, veil::Veil};
 
 /// Everything that the way up needs, shared with whatever changes it.
 pub struct Pipeline {
@@ -29,6 +26,8 @@ pub struct Pipeline {
     pub(crate) tables: RwLock<Tables>,
     pub(crate) cgroups: Mutex<Cgroups>,
     pub(crate) recorder: Recorder,
+    /// What scans need not record again.
+    pub(crate) seen: Mutex<Seen>,
     /// Deaths of canaries, which are no verdicts.
     pub(crate) canaries: AtomicU64,
     /// Events that could not be read.
@@ -52,156 +51,113 @@ impl Pipeline {
         let Some(finding) = hayward_detect::command(event) else {
             return;
         };
-        let table = self
-            .tables
-            .read()
-            .ok()
-            .and_then(|t| t.of_generation(finding.generation));
-        let Some((finding, table)) = judge_unscanned(finding, table, &self.current_table()) else {
+        let (Some(current), table) = self.tables_for(finding.generation) else {
+            return;
+        };
+        let Some((finding, table)) = judge_unscanned(finding, table, &current) else {
             return;
         };
         let rule = finding
             .rule
-            .and_then(|rule| table.as_ref()?.rules().get(rule as usize))
-            .cloned();
-        if rule.as_ref().is_some_and(|rule| rule.id == CANARY_RULE) {
+            .and_then(|rule| table.as_ref()?.rules().get(rule as usize));
+        if rule.is_some_and(|rule| rule.id == CANARY_RULE) {
             self.canaries.fetch_add(1, Relaxed);
             return;
         }
-        let verdict = self.decide(finding, rule.as_ref());
+        let policy = self.policy();
+        let cgroup = finding.cgroup_id;
+        let workload = self.cgroups.lock().ok().map(|mut c| c.workload(cgroup));
+        let verdict = decide(&policy, finding, rule, workload.as_ref());
         let outcome = respond(verdict);
-        self.recorder
-            .record(&self.describe(outcome, rule.as_ref(), table.as_deref()));
-    }
-
-    fn current_table(&self) -> Option<Arc<CommandTable>> {
-        self.tables.read().ok().map(|tables| tables.current.clone())
-    }
-
-    /// The policy in force for a finding's workload and rule.
-    fn decide(&self, finding: Finding, rule: Option<&Rule>) -> Verdict {
-        let path = self
-            .cgroups
-            .lock()
-            .ok()
-            .and_then(|mut c| c.path_of(finding.cgroup_id));
-        let policy = self
-            .policy
-            .read()
-            .map_or_else(|e| e.into_inner().clone(), |p| p.clone());
-        let without_rule = match finding.done {
-            Some(Action::Observed) => Mode::Observe,
-            _ => Mode::Enforce,
+        let matched = describe::matched(&outcome.verdict.finding, table.as_deref());
+        if !self.is_news(&outcome, matched.as_deref()) {
+            return;
+        }
+        // Secrets of rules that were in force and of those that are: an event may be older than either.
+        let judged_by = table
+            .as_deref()
+            .filter(|t| t.generation() != current.generation());
+        let secrets: Vec<_> = [Some(&*current), judged_by]
+            .into_iter()
+            .flatten()
+            .map(CommandTable::secrets)
+            .filter(|secrets| !secrets.is_empty())
+            .collect();
+        let veil = Veil {
+            secrets: &secrets,
+            how: policy.journal.command_lines,
         };
-        let mode = rule.map_or(without_rule, |rule| rule.mode);
-        let response = rule.and_then(|rule| rule.response);
-        policy.judge(finding, mode, response, path.as_deref())
+        let record = describe::describe(outcome, rule, matched, workload, &veil);
+        self.recorder.record(&record);
     }
 
-    /// The journal's line. What a secret rule matched is masked everywhere.
-    fn describe(
+    /// The table in force, and that of a generation.
+    fn tables_for(
         &self,
-        outcome: Outcome,
-        rule: Option<&Rule>,
-        table: Option<&CommandTable>,
-    ) -> Record {
-        let setting = decided_by_setting(&outcome.verdict.finding);
-        let Verdict {
-            finding,
-            mode,
-            response,
-        } = outcome.verdict;
-        let Finding {
-            guard,
-            generation,
-            mut process,
-            cgroup_id,
-            boot_ns,
-            mut evidence,
-            ..
-        } = finding;
-        let line = process.command_line.clone().into_bytes();
-        let matched = rule
-            .zip(table)
-            .and_then(|(_, table)| table.matched_text(finding.rule?, &line, evidence.match_end?));
-        let secret = rule.is_some_and(|rule| rule.secret);
-        let ranges = table
-            .map(|table| table.secret_ranges(&line))
-            .unwrap_or_default();
-        let how = self
-            .policy
+        generation: u32,
+    ) -> (Option<Arc<CommandTable>>, Option<Arc<CommandTable>>) {
+        self.tables.read().map_or((None, None), |tables| {
+            (
+                Some(tables.current.clone()),
+                tables.of_generation(generation),
+            )
+        })
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.policy
             .read()
-            .map_or(CommandLines::None, |p| p.journal.command_lines);
-        process.command_line = mask_bytes(&line, how, &ranges);
-        evidence.match_window = evidence
-            .match_window
-            .filter(|_| !secret)
-            .map(|w| mask(&w, how, &[]));
-        if rule.is_some_and(|rule| rule.secret && !rule.executable.is_empty()) {
-            // The name itself is the secret.
-            for text in [
-                &mut process.executable,
-                &mut process.comm,
-                &mut process.command_line,
-            ] {
-                *text = MASKED.to_owned();
-            }
+            .map_or_else(|e| e.into_inner().clone(), |p| p.clone())
+    }
+
+    /// Scans come back to what still runs: they record it once, and not at all where its start was recorded.
+    fn is_news(&self, outcome: &Outcome, matched: Option<&str>) -> bool {
+        let by_scan = outcome.verdict.finding.evidence.judged_at.as_deref() == Some("scan");
+        // What has been killed at its start will not be seen again.
+        if !by_scan && outcome.action == Action::Killed {
+            return true;
         }
-        let workload = self
-            .cgroups
+        let is_new = self
+            .seen
             .lock()
-            .ok()
-            .map(|mut cgroups| cgroups.workload(cgroup_id));
-        let time = clock::timestamp(boot_ns);
-        Record {
-            id: id::next(time),
-            time,
-            action: outcome.action,
-            guard: Some(guard),
-            rule: rule
-                .map(|rule| rule.id.clone())
-                .or(setting.map(|(id, _)| id.to_owned())),
-            reason: rule
-                .filter(|_| !secret)
-                .and_then(|rule| rule.reason.clone())
-                .or(setting.map(|(_, reason)| reason.to_owned())),
-            matched: matched.filter(|_| !secret),
-            generation: Some(generation),
-            mode: Some(mode),
-            response: Some(response),
-            process: Some(process),
-            workload,
-            evidence: Some(evidence),
-            actor: None,
-            detail: outcome.error,
-        }
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .is_new(outcome, matched);
+        is_new || !by_scan
     }
 }
 
-/// The setting that decided where no rule did: what stands in the record as its rule and its reason.
-fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)> {
-    match (finding.rule, finding.done, &finding.evidence.unscanned) {
-        (None, Some(Action::Killed), Some(_)) => Some((
-            "unscanned",
-            "the command line could not be judged in the kernel, and `unscanned` is set to kill",
-        )),
-        (None, Some(Action::Killed | Action::Observed), None) if finding.evidence.fileless => {
-            Some(("fileless", "the program has no name in any file system"))
-        }
-        _ => None,
-    }
+/// The policy in force for a finding's workload and rule.
+fn decide(
+    policy: &Policy,
+    finding: Finding,
+    rule: Option<&Rule>,
+    workload: Option<&Workload>,
+) -> Verdict {
+    let without_rule = match finding.done {
+        Some(Action::Observed) => Mode::Observe,
+        _ => Mode::Enforce,
+    };
+    let mode = rule.map_or(without_rule, |rule| rule.mode);
+    let response = rule.and_then(|rule| rule.response);
+    let path = workload.map(|workload| workload.cgroup.as_str());
+    policy.judge(
+        finding,
+        mode,
+        response,
+        path.filter(|path| !path.is_empty()),
+    )
 }
 
 /// What the kernel could not judge is judged here, from /proc, by the rules in force now.
 fn judge_unscanned(
     mut finding: Finding,
     table: Option<Arc<CommandTable>>,
-    current: &Option<Arc<CommandTable>>,
+    current: &Arc<CommandTable>,
 ) -> Option<(Finding, Option<Arc<CommandTable>>)> {
     if finding.done.is_some() || finding.rule.is_some() {
         return Some((finding, table));
     }
-    let current = current.clone()?;
+    let current = current.clone();
     let running = process::read(finding.process.pid)
         .filter(|p| process::is_same(p.start_boot_ns, finding.process.start_boot_ns));
     let Some(running) = running else {

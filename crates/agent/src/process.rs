@@ -1,6 +1,6 @@
 //! What /proc tells of a running process. Any of it may be gone between two reads.
 
-use std::{fs, os::unix::ffi::OsStrExt, os::unix::fs::MetadataExt};
+use std::{fs, os::unix::ffi::OsStrExt, os::unix::fs::MetadataExt, path::Path};
 
 /// Ticks of /proc/PID/stat are hundredths of a second on every architecture (USER_HZ).
 const NS_PER_TICK: u64 = 10_000_000;
@@ -13,7 +13,7 @@ const LONGEST_LINE: usize = 8 << 20;
 pub(crate) struct Running {
     /// Arguments, each ended by NUL.
     pub(crate) arguments: Vec<u8>,
-    /// Path of the executable as /proc/PID/exe gives it.
+    /// Path of the executable, as the process sees it; the one it had, where the file was deleted.
     pub(crate) executable: Vec<u8>,
     pub(crate) comm: String,
     pub(crate) parent_pid: u32,
@@ -27,9 +27,7 @@ pub(crate) fn read(pid: u32) -> Option<Running> {
     arguments.truncate(LONGEST_LINE);
     let (comm, parent_pid, start_boot_ns) = stat(pid)?;
     let uid = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
-    let executable = fs::read_link(format!("/proc/{pid}/exe"))
-        .map(|path| path.as_os_str().as_bytes().to_vec())
-        .unwrap_or_default();
+    let executable = executable(pid).unwrap_or_default();
     Some(Running {
         arguments,
         executable,
@@ -37,6 +35,29 @@ pub(crate) fn read(pid: u32) -> Option<Running> {
         parent_pid,
         start_boot_ns,
         uid,
+    })
+}
+
+/// What the kernel writes behind the path of a file that is there no more.
+const DELETED: &[u8] = b" (deleted)";
+
+fn executable(pid: u32) -> Option<Vec<u8>> {
+    let link = format!("/proc/{pid}/exe");
+    let mut path = fs::read_link(&link).ok()?.as_os_str().as_bytes().to_vec();
+    if path.ends_with(DELETED) && !is_named_so(pid, &link, &path) {
+        path.truncate(path.len() - DELETED.len());
+    }
+    Some(path)
+}
+
+/// Whether the file is still there by that name, which then only looks like a deleted one's.
+fn is_named_so(pid: u32, link: &str, path: &[u8]) -> bool {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    let below = Path::new("/proc").join(pid.to_string()).join("root");
+    let named = fs::metadata(below.join(path.strip_prefix("/").unwrap_or(path)));
+    let running = fs::metadata(link);
+    named.is_ok_and(|named| {
+        running.is_ok_and(|running| (named.dev(), named.ino()) == (running.dev(), running.ino()))
     })
 }
 

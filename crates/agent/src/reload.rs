@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use hayward_model::{Action, Actor};
 use hayward_policy::Policy;
 use hayward_rules::{
-    diff,
+    Rule, diff,
     table::{CommandTable, Judgement},
 };
 
@@ -52,6 +52,12 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
     changed.map(|(key, _)| key.to_owned()).collect()
 }
 
+/// All rules of a table but the canary's, which is the last.
+fn operators_rules(table: &CommandTable) -> &[Rule] {
+    let rules = table.rules();
+    &rules[..rules.len().saturating_sub(1)]
+}
+
 impl Agent {
     /// Reads settings and rules again. What is bad is refused whole, and what was in force stays.
     pub fn reload(&self, dry_run: bool, actor: Option<Actor>) -> Result<ReloadReport, AgentError> {
@@ -70,27 +76,20 @@ impl Agent {
         let policy = Policy::load(self.settings_file.as_deref())?;
         let stamps = Stamps::take(self.settings_file.as_deref(), &policy);
         let generation = self.generation.load(Ordering::Relaxed) + 1;
-        let (set, table) = start::compile(&policy, &self.canary_argument, generation)?;
-        let old: Vec<_> = {
-            let tables = self
-                .pipeline
-                .tables
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            tables
-                .current
-                .rules()
-                .iter()
-                .filter(|r| r.origin.file != "agent")
-                .cloned()
-                .collect()
-        };
-        let difference = diff(&old, &set.rules);
+        let (_, table) = start::compile(&policy, &self.canary_argument, generation)?;
+        let old = self
+            .pipeline
+            .tables
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .current
+            .clone();
+        let difference = diff(operators_rules(&old), operators_rules(&table));
         let mut report = ReloadReport {
             added: difference.added,
             removed: difference.removed,
             changed: difference.changed,
-            rules: set.rules.len(),
+            rules: operators_rules(&table).len(),
             dry_run,
             would_stop: Vec::new(),
             needs_restart: needs_restart(&self.policy(), &policy),
@@ -116,6 +115,7 @@ impl Agent {
         }
         self.enter_existing_cgroups();
         self.refresh_metrics();
+        hayward_kernel::release_unused_memory();
         Ok(report)
     }
 

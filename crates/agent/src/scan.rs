@@ -41,6 +41,12 @@ pub(crate) fn scan(
             }
         }
     }
+    let mut seen = pipeline
+        .seen
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    seen.keep(|pid| Path::new(&format!("/proc/{pid}")).exists());
+    drop(seen);
     cost.ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
     cost
 }
@@ -55,17 +61,17 @@ fn members(cgroup: &Path) -> Vec<u32> {
 }
 
 fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
-    if pid == std::process::id() {
+    if hayward_respond::is_hayward(pid) {
         return None;
     }
     let running = process::read(pid)?;
     let now = boot_ns();
     let judged = table.judge(&running.arguments, Some(&running.executable), now);
-    // A spared command line was recorded when it started, and would be again at every scan.
-    let (rule, end, observe) = match judged {
-        Judgement::Clean | Judgement::Spared { .. } => return None,
-        Judgement::Observed { rule, end } => (rule, end, true),
-        Judgement::Banned { rule, end } => (rule, end, false),
+    let (rule, end, spared, observe) = match judged {
+        Judgement::Clean => return None,
+        Judgement::Spared { rule, end } => (rule, end, true, false),
+        Judgement::Observed { rule, end } => (rule, end, false, true),
+        Judgement::Banned { rule, end } => (rule, end, false, false),
     };
     let line = running
         .arguments
@@ -80,7 +86,7 @@ fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
         uid: running.uid,
         cgroup_id,
         rule,
-        spared: false,
+        spared,
         observe,
         comm: running.comm,
         executable: running.executable,

@@ -16,7 +16,7 @@ use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy, require_p
 use hayward_model::{Action, GuardStatus, Mode};
 use hayward_policy::Policy;
 use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
-use hayward_rules::{RuleSet, load, table::CommandTable, table::scope_words};
+use hayward_rules::{load, table::CommandTable, table::scope_words};
 use hayward_workload::{Cgroups, cgroup2_mount};
 
 use crate::{
@@ -75,7 +75,7 @@ impl Agent {
         let canary_argument = canary::banned_argument();
         let generation = first_generation();
         let watch = Watch::since(Stamps::take(settings_file.as_deref(), &policy));
-        let (set, table) = compile(&policy, &canary_argument, generation)?;
+        let (notices, table) = compile(&policy, &canary_argument, generation)?;
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
@@ -88,6 +88,7 @@ impl Agent {
                 tables: RwLock::new(Tables::new(table)),
                 cgroups: Mutex::new(Cgroups::new(mount.clone())),
                 recorder,
+                seen: Mutex::default(),
                 canaries: AtomicU64::new(0),
                 undecodable: AtomicU64::new(0),
             },
@@ -105,7 +106,7 @@ impl Agent {
             watch: Mutex::new(watch),
             started: Instant::now(),
             adopted,
-            notices: Mutex::new(set.notices),
+            notices: Mutex::new(notices),
         });
         agent.bring_into_force()
     }
@@ -145,6 +146,7 @@ impl Agent {
         };
         self.record_act(Action::Started, None, None, detail.to_owned());
         self.refresh_metrics();
+        hayward_kernel::release_unused_memory();
         Ok(Running {
             agent: self,
             stop,
@@ -243,20 +245,20 @@ fn beat_interval(policy: &Policy) -> Duration {
     }
 }
 
-/// Reads and compiles the rules, the canary's among them.
+/// Reads and compiles the rules, the canary's behind them. Returns what operators should know, and the table.
 pub(crate) fn compile(
     policy: &Policy,
     canary_argument: &str,
     generation: u32,
-) -> Result<(RuleSet, CommandTable), AgentError> {
+) -> Result<(Vec<String>, CommandTable), AgentError> {
     let mut set = load(&policy.command.rules, policy.identity.as_deref())?;
-    for rule in &mut set.rules {
+    let mut rules = std::mem::take(&mut set.rules);
+    for rule in &mut rules {
         rule.response.get_or_insert(policy.command.response);
     }
-    let mut rules = set.rules.clone();
     rules.push(canary_rule(canary_argument));
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
-    Ok((set, table))
+    Ok((set.notices, table))
 }
 
 fn open_recorder(

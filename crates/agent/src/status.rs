@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hayward_kernel::Counters;
 use hayward_model::GuardStatus;
 use serde::{Deserialize, Serialize};
 
@@ -65,4 +66,49 @@ pub struct MetricsReport {
     /// Under `compat: [cryptnono]`, where execwhacker's and flowkiller's are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cryptnono: Vec<String>,
+}
+
+/// The kernel's totals, by name.
+pub(crate) fn by_name(counters: &Counters) -> BTreeMap<String, u64> {
+    let totals = counters.by_name();
+    totals
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// What the kernel's totals say has gone unguarded, and what to do about it.
+pub(crate) fn shortfalls(counters: &Counters) -> Vec<String> {
+    let mut notices = Vec::new();
+    if counters.scopes_full > 0 {
+        notices.push(format!(
+            "{} cgroups found no room in the kernel's map of scopes and are guarded as the cgroup above them is: remove cgroups that nobody uses, then run `hayward reload`",
+            counters.scopes_full
+        ));
+    }
+    if counters.no_table > 0 {
+        notices.push(format!(
+            "{} program starts in scope were not judged, since no rule table was in place: run `hayward reload`, and report it with `hayward support` if the number grows",
+            counters.no_table
+        ));
+    }
+    notices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_unguarded_is_told_with_what_to_do() {
+        assert!(shortfalls(&Counters::default()).is_empty());
+        let notices = shortfalls(&Counters {
+            scopes_full: 3,
+            no_table: 4,
+            ..Counters::default()
+        });
+        assert!(notices[0].starts_with("3 cgroups") && notices[0].contains("hayward reload"));
+        assert!(
+            notices[1].starts_with("4 program starts") && notices[1].contains("hayward support")
+        );
+    }
 }

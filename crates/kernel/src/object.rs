@@ -42,6 +42,13 @@ impl Load<'_> {
             .open_memory(self.bytes)
             .doing(|| "open the embedded kernel programs".to_owned())?;
         self.set_constants(&mut open)?;
+        if self.pins.is_some() {
+            // What hangs on no event is for tests, and costs the verifier as much again.
+            for mut program in open.progs_mut() {
+                let attached = program.name().to_string_lossy().starts_with("on_");
+                program.set_autoload(attached);
+            }
+        }
         let (tables, class) = self.tables;
         let template = table::inner_map("template", class)?;
         for mut map in open.maps_mut() {

@@ -1,6 +1,6 @@
 //! Ending a process, and no other: by pidfd, and only if it is still the one that was judged.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -31,7 +31,7 @@ impl std::fmt::Display for Killed {
 /// Why a process was not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum KillError {
-    /// PID 1, the agent itself, or a kernel thread.
+    /// PID 1, Hayward itself, or a kernel thread.
     #[error("pid {0} is never acted on")]
     Never(u32),
     /// The system refused.
@@ -42,6 +42,16 @@ pub enum KillError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+/// Whether a process runs Hayward's own binary, by whatever name: the file counts, as it does in the kernel.
+pub fn is_hayward(pid: u32) -> bool {
+    let file = |path: &str| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    pid == std::process::id()
+        || file("/proc/self/exe").is_some_and(|own| file(&format!("/proc/{pid}/exe")) == Some(own))
 }
 
 /// Ends the process `pid` that started at `start_boot_ns` (CLOCK_BOOTTIME, as the kernel told). The pidfd is opened
@@ -70,6 +80,9 @@ pub fn kill(pid: u32, start_boot_ns: u64) -> Result<Killed, KillError> {
     if fs::read_link(format!("/proc/{pid}/exe")).is_err()
         && fs::metadata(format!("/proc/{pid}")).is_ok()
     {
+        return Err(KillError::Never(pid));
+    }
+    if is_hayward(pid) {
         return Err(KillError::Never(pid));
     }
     match pidfd_send_signal(&pidfd, Signal::KILL) {
@@ -121,10 +134,27 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "what another test starts"]
+    fn sleeps() {
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    }
+
+    #[test]
     fn init_the_agent_and_kernel_threads_are_never_acted_on() {
         for pid in [0, 1, std::process::id()] {
             assert!(matches!(kill(pid, 0), Err(KillError::Never(_))), "{pid}");
         }
+        let own = std::env::current_exe().expect("this test");
+        let mut same = Command::new(own)
+            .args(["--exact", "kill::tests::sleeps", "--ignored"])
+            .spawn()
+            .expect("a second one of us");
+        let start = started(same.id()).expect("a start time");
+        let refused = kill(same.id(), start);
+        let lives = same.try_wait().expect("a child").is_none();
+        same.kill().expect("our own child");
+        same.wait().expect("it ended");
+        assert!(matches!(refused, Err(KillError::Never(_))) && lives);
         if let Some(start) = started(2) {
             assert!(
                 matches!(kill(2, start), Err(KillError::Never(2))),

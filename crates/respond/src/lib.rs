@@ -2,4 +2,4 @@
 
 mod kill;
 
-pub use kill::{KillError, Killed, kill};
+pub use kill::{KillError, Killed, is_hayward, kill};

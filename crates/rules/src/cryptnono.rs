@@ -1,6 +1,6 @@
 //! cryptnono's rule files: `{"bannedCommandStrings": [...], "allowedCommandPatterns": [...]}`, loaded unchanged.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use hayward_model::Mode;
 use hayward_yaml::{Problem, Spanned, line_of};
@@ -38,7 +38,8 @@ pub(crate) fn is_cryptnono(text: &str) -> bool {
         })
 }
 
-/// Parses such a file. Ids come from the strings themselves, so that a line added renames no other rule.
+/// Parses such a file. Ids come from the strings themselves, so that a line added renames no other rule. Those of a secret
+/// file come from places alone: with an id made of its string, whoever sees records could check guesses.
 pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, Vec<Problem>> {
     let raw: Raw =
         hayward_yaml::parse(name, text).map_err(|problem| vec![veil(problem, secret)])?;
@@ -55,7 +56,8 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
         .collect();
     let mut rules: Vec<Rule> = Vec::new();
     let mut of_id: HashMap<String, usize> = HashMap::new();
-    for text in raw.banned_command_strings {
+    let mut texts: HashSet<Vec<u8>> = HashSet::new();
+    for (index, text) in raw.banned_command_strings.into_iter().enumerate() {
         let line = line_of(&text);
         if text.value.trim().is_empty() {
             return Err(vec![Problem {
@@ -65,17 +67,22 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
                 help: "an empty string would be found everywhere: remove it".to_owned(),
             }]);
         }
-        let id = format!("{stem}/{:08x}", fingerprint(text.value.as_bytes()));
         let text = text.value.into_bytes();
+        if !texts.insert(text.clone()) {
+            continue;
+        }
+        let id = if secret {
+            format!("{stem}/{}", index + 1)
+        } else {
+            format!("{stem}/{:08x}", fingerprint(&text))
+        };
         match of_id.entry(id.clone()) {
             Entry::Vacant(place) => {
                 place.insert(rules.len());
             }
             // Two strings may have one fingerprint: then they are one rule, and both stay banned.
             Entry::Occupied(place) => {
-                if let Some(rule) = rules.get_mut(*place.get())
-                    && !rule.banned.contains(&text)
-                {
+                if let Some(rule) = rules.get_mut(*place.get()) {
                     rule.banned.push(text);
                 }
                 continue;
@@ -140,6 +147,17 @@ mod tests {
         let banned: Vec<_> = rules.iter().map(|rule| rule.banned.len()).collect();
         assert_eq!(banned, [2, 1]);
         assert!(rules.iter().all(|rule| rule.id.starts_with("hidden/")));
+    }
+
+    #[test]
+    fn ids_of_a_secret_file_are_places_and_say_nothing_of_the_strings() {
+        let ids = |text: &str| -> Vec<String> {
+            let rules = parse("a/hidden.json.age", text, true).expect("a good file");
+            rules.into_iter().map(|rule| rule.id).collect()
+        };
+        let one = ids(r#"{"bannedCommandStrings": ["a", "b", "a", "c"]}"#);
+        assert_eq!(one, ["hidden/1", "hidden/2", "hidden/4"]);
+        assert_eq!(ids(r#"{"bannedCommandStrings": ["x", "y"]}"#), one[..2]);
     }
 
     #[test]

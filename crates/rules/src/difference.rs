@@ -19,33 +19,34 @@ pub struct RuleDifference {
 
 /// Compares two sets. Where a rule stands does not matter, and neither does the order.
 pub fn diff(old: &[Rule], new: &[Rule]) -> RuleDifference {
-    let by_id = |rules: &[Rule]| -> BTreeMap<String, Rule> {
-        rules
-            .iter()
-            .map(|rule| (rule.id.clone(), rule.clone()))
-            .collect()
-    };
     let (old, new) = (by_id(old), by_id(new));
     let same = |one: &Rule, other: &Rule| {
-        let mut other = other.clone();
-        other.origin = one.origin.clone();
-        *one == other
+        one == other
+            || *one
+                == Rule {
+                    origin: one.origin.clone(),
+                    ..other.clone()
+                }
     };
     RuleDifference {
         added: new
             .keys()
             .filter(|id| !old.contains_key(*id))
-            .cloned()
+            .map(|id| (*id).to_owned())
             .collect(),
         removed: old
             .keys()
             .filter(|id| !new.contains_key(*id))
-            .cloned()
+            .map(|id| (*id).to_owned())
             .collect(),
         changed: new
             .iter()
             .filter(|(id, rule)| old.get(*id).is_some_and(|former| !same(former, rule)))
-            .map(|(id, _)| id.clone())
+            .map(|(id, _)| (*id).to_owned())
             .collect(),
     }
+}
+
+fn by_id(rules: &[Rule]) -> BTreeMap<&str, &Rule> {
+    rules.iter().map(|rule| (rule.id.as_str(), rule)).collect()
 }

@@ -62,7 +62,11 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
             instant(text).ok_or_else(|| Problem {
                 file: origin.file.clone(),
                 line: line_of(spanned),
-                message: format!("`expires: {text}` is no date"),
+                message: if secret {
+                    "`expires` is no date".to_owned()
+                } else {
+                    format!("`expires: {text}` is no date")
+                },
                 help: "write a day (2027-01-01) or an instant (2027-01-01T12:00:00Z)".to_owned(),
             })
         });

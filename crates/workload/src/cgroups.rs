@@ -47,8 +47,12 @@ impl Cgroups {
         if !self.paths.contains_key(&id) {
             let mount = self.mount.clone();
             self.learn(&mount);
+            // An id is given once: what has gone is not looked for again at each of its records.
+            if !self.paths.contains_key(&id) {
+                self.note(id, "");
+            }
         }
-        self.paths.get(&id).cloned()
+        self.paths.get(&id).filter(|path| !path.is_empty()).cloned()
     }
 
     /// The workload of a cgroup, with an empty path where it has gone.

@@ -1,9 +1,12 @@
 //! Cryptnono's metrics and log lines, so that dashboards and alerts made for it go on working.
 
+mod line;
+
 use std::fmt::Write as _;
 
 use hayward_model::{Action, Guard, Record};
-use serde_json::{Map, Value, json};
+
+pub use line::log_line;
 
 /// Where cryptnono's execwhacker serves its metrics.
 pub const EXECWHACKER_PORT: u16 = 12121;
@@ -205,38 +208,6 @@ impl Page {
             timing.count, timing.seconds
         );
     }
-}
-
-/// The log line that cryptnono would have written; none for what it does not know, such as `observe`.
-///
-/// Of a secret rule the id stands in the place of the banned string.
-pub fn log_line(record: &Record) -> Option<Value> {
-    let action = match record.action {
-        Action::Killed => "killed",
-        Action::Spared => "spared",
-        Action::Missed => "missed-kill",
-        _ => return None,
-    };
-    let process = record.process.as_ref()?;
-    let mut line = json!({
-        "action": action,
-        "pid": process.pid,
-        "cmdline": process.command_line,
-        "matched": record.matched.as_ref().or(record.rule.as_ref()),
-        "source": source(record),
-    });
-    if let Some(workload) = &record.workload {
-        let labels: Map<String, Value> = [
-            ("io.kubernetes.pod.namespace", &workload.namespace),
-            ("io.kubernetes.pod.uid", &workload.pod_uid),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value.as_ref()?.as_str()))))
-        .collect();
-        line["labels"] = Value::Object(labels);
-        line["image"] = json!(workload.image);
-    }
-    Some(line)
 }
 
 fn source(record: &Record) -> &'static str {

@@ -39,6 +39,10 @@ catalogue! {
         "Events that the kernel could not hand to the agent, by cause; what the kernel had decided was done all the same";
     UNSCANNED: "counter" "hayward_unscanned_total" ["guard", "cause"]
         "What the kernel could not judge and left to the agent, by cause";
+    NO_TABLE: "counter" "hayward_no_table_total" ["guard"]
+        "Program starts in scope that were not judged, since no rule table was in place";
+    SCOPES_FULL: "counter" "hayward_scopes_full_total" []
+        "Cgroups that found no room in the map of scopes, and are guarded as the cgroup above them is";
     RULES: "gauge" "hayward_rules" ["guard"]
         "Rules in force";
     RULES_LOADED: "gauge" "hayward_rules_timestamp_seconds" ["guard"]

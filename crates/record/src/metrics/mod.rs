@@ -81,6 +81,8 @@ pub struct Metrics {
     rule_verdicts: Family<OfRule, Counter>,
     lost: Family<OfCause, Counter>,
     unscanned: Family<OfCause, Counter>,
+    no_table: Family<OfGuard, Counter>,
+    scopes_full: Counter,
     rules: Family<OfGuard, Gauge>,
     rules_loaded: Family<OfGuard, Gauge>,
     rule_generation: Family<OfGuard, Gauge>,
@@ -111,6 +113,8 @@ impl Metrics {
             rule_verdicts: register(&mut registry, &catalogue::RULE_VERDICTS, Family::default()),
             lost: register(&mut registry, &catalogue::LOST, Family::default()),
             unscanned: register(&mut registry, &catalogue::UNSCANNED, Family::default()),
+            no_table: register(&mut registry, &catalogue::NO_TABLE, Family::default()),
+            scopes_full: register(&mut registry, &catalogue::SCOPES_FULL, Counter::default()),
             rules: register(&mut registry, &catalogue::RULES, Family::default()),
             rules_loaded: register(&mut registry, &catalogue::RULES_LOADED, Family::default()),
             rule_generation: register(
@@ -172,6 +176,16 @@ impl Metrics {
     pub fn set_unscanned(&self, guard: Guard, cause: &'static str, total: u64) {
         let guard = guard.name();
         store(&self.unscanned, &OfCause { guard, cause }, total);
+    }
+
+    /// The kernel's total of what went unjudged because there was no rule table.
+    pub fn set_no_table(&self, guard: Guard, total: u64) {
+        store(&self.no_table, &of(guard), total);
+    }
+
+    /// The kernel's total of cgroups that found no room in the map of scopes.
+    pub fn set_scopes_full(&self, total: u64) {
+        self.scopes_full.inner().store(total, Ordering::Relaxed);
     }
 
     /// The rules in force: how many, of which generation, and when they were read.

@@ -1,5 +1,7 @@
 //! Groups: rules that share everything but their strings, so that the kernel decides with one bit for each.
 
+use std::collections::HashSet;
+
 use hayward_model::{Mode, Response};
 use jiff::Timestamp;
 
@@ -8,9 +10,9 @@ use crate::Rule;
 
 /// What the rules of a group have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Group {
+pub(crate) struct Group<'a> {
     pub(crate) enforce: bool,
-    pub(crate) allow: Vec<String>,
+    pub(crate) allow: &'a [String],
     pub(crate) expires: Option<Timestamp>,
     pub(crate) needs_banned: bool,
     pub(crate) needs_executable: bool,
@@ -19,8 +21,8 @@ pub(crate) struct Group {
 }
 
 /// Sorts rules into groups, those that enforce first. Returns the groups and the group of each rule.
-pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group>, Vec<usize>), Vec<TableProblem>> {
-    let mut groups: Vec<Group> = Vec::new();
+pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group<'_>>, Vec<usize>), Vec<TableProblem>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let group = of(index, rule);
         if !groups.contains(&group) {
@@ -45,11 +47,11 @@ pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group>, Vec<usize>), Vec<Tabl
     Ok((groups, of_rule))
 }
 
-fn of(index: usize, rule: &Rule) -> Group {
+fn of(index: usize, rule: &Rule) -> Group<'_> {
     let (needs_banned, needs_executable) = (!rule.banned.is_empty(), !rule.executable.is_empty());
     Group {
         enforce: rule.mode == Mode::Enforce && rule.response != Some(Response::Observe),
-        allow: rule.allow.clone(),
+        allow: &rule.allow,
         expires: rule.expires,
         needs_banned,
         needs_executable,
@@ -57,7 +59,7 @@ fn of(index: usize, rule: &Rule) -> Group {
     }
 }
 
-fn too_many(rules: &[Rule], groups: &[Group]) -> Vec<TableProblem> {
+fn too_many(rules: &[Rule], groups: &[Group<'_>]) -> Vec<TableProblem> {
     let last = rules
         .iter()
         .enumerate()
@@ -75,14 +77,17 @@ fn too_many(rules: &[Rule], groups: &[Group]) -> Vec<TableProblem> {
 
 /// Checks every allow pattern by itself, so that an error names the one that is wrong.
 pub(crate) fn check_allow(rules: &[Rule]) -> Vec<TableProblem> {
-    let mut checked: Vec<&str> = Vec::new();
+    let mut checked: HashSet<&str> = HashSet::new();
     let mut problems = Vec::new();
-    for rule in rules {
+    // The rules of a file follow one another and mostly have the file's patterns alone.
+    for rule in rules
+        .chunk_by(|one, other| one.allow == other.allow)
+        .map(|run| &run[0])
+    {
         for pattern in &rule.allow {
-            if checked.contains(&pattern.as_str()) {
+            if !checked.insert(pattern) {
                 continue;
             }
-            checked.push(pattern);
             if let Err(reason) = super::check_allow(pattern) {
                 let shown = if rule.secret {
                     "of a secret file"

@@ -128,30 +128,6 @@ impl CommandTable {
         }
     }
 
-    /// Every stretch of `line` (arguments joined by spaces) in which a string of a secret rule occurs.
-    pub fn secret_ranges(&self, line: &[u8]) -> Vec<std::ops::Range<usize>> {
-        let mut ranges = Vec::new();
-        if !self.rules.iter().any(|rule| rule.secret) {
-            return ranges;
-        }
-        self.find_banned(line, &mut |list, end| {
-            let list = list as usize;
-            for hit in &self.words[list + 1..=list + self.words[list] as usize] {
-                let rule = hit & OUTPUT_RULE;
-                if self
-                    .rules
-                    .get(rule as usize)
-                    .is_some_and(|rule| rule.secret)
-                    && let Ok(offset) = u32::try_from(end)
-                    && let Some(text) = self.matched_text(rule, line, offset)
-                {
-                    ranges.push(end.saturating_sub(text.len())..end);
-                }
-            }
-        });
-        ranges
-    }
-
     fn decide(&self, line: &[u8], matched: u64, hits: &Hits, now_boot_ns: u64) -> Judgement {
         let mut judgement = Judgement::Clean;
         for group in (0..MAX_GROUPS).filter(|group| matched & (1 << group) != 0) {

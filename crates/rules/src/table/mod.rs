@@ -10,10 +10,14 @@ mod executables;
 mod groups;
 mod judge;
 pub mod layout;
+mod machine;
+mod matched;
+mod secrets;
 
 use jiff::Timestamp;
 
 pub use judge::Judgement;
+pub use secrets::{Cut, Secrets};
 
 use crate::{Origin, Rule};
 use automaton::{Automaton, Entry};
@@ -30,6 +34,8 @@ pub struct CommandTable {
     words: Vec<u32>,
     rules: Vec<Rule>,
     generation: u32,
+    orders: matched::Orders,
+    secrets: Secrets,
 }
 
 /// Why rules cannot be compiled.
@@ -96,10 +102,20 @@ impl CommandTable {
         append_executables(&mut words, &rules, &group_of)?;
         append_automaton(&mut words, Automaton::build(entries(&rules, &group_of)));
         append_groups(&mut words, &groups, to_boot_ns)?;
+        words.shrink_to_fit();
+        let secrets = Secrets::of(&rules).map_err(|reason| TableError {
+            problems: vec![TableProblem {
+                origin: None,
+                message: format!("the executables of secret rules cannot be masked: {reason}"),
+                help: EXECUTABLE_HELP.to_owned(),
+            }],
+        })?;
         Ok(Self {
             words,
+            orders: matched::orders(&rules),
             rules,
             generation,
+            secrets,
         })
     }
 
@@ -113,40 +129,25 @@ impl CommandTable {
         &self.rules
     }
 
+    /// What must not be written of secret rules.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The number that every event carries.
     pub fn generation(&self) -> u32 {
         self.generation
-    }
-
-    /// The banned string of `rule` that ends at `end` of `line` (arguments joined by spaces), as the rule writes it.
-    pub fn matched_text(&self, rule: u32, line: &[u8], end: u32) -> Option<String> {
-        let before = line.get(..end as usize)?;
-        let rule = self.rules.get(rule as usize)?;
-        let ends = |text: &&Vec<u8>| {
-            before.len() >= text.len()
-                && before[before.len() - text.len()..].eq_ignore_ascii_case(text)
-        };
-        let longest = rule
-            .banned
-            .iter()
-            .filter(ends)
-            .max_by_key(|text| text.len())?;
-        Some(String::from_utf8_lossy(longest).into_owned())
     }
 }
 
 /// Compiles an ordered list of patterns over whole cgroup paths, each with a policy: the first that matches counts.
 pub fn scope_words(patterns: &[(String, u16)]) -> Result<Vec<u32>, TableError> {
     let mut words = vec![0; layout::DFA_AT_START];
-    let regexes: Vec<_> = patterns.iter().map(|(regex, _)| regex.clone()).collect();
-    let policy = |matching: &[usize]| {
-        matching
-            .iter()
-            .min()
-            .and_then(|first| patterns.get(*first))
-            .map_or(0, |(_, policy)| u32::from(*policy) + 1)
-    };
-    let dfa = Dfa::build(&regexes, Text::Path, policy).map_err(|reason| TableError {
+    let patterns: Vec<_> = patterns
+        .iter()
+        .map(|(regex, policy)| (regex.clone(), u32::from(*policy) + 1))
+        .collect();
+    let dfa = Dfa::first_of(&patterns, Text::Path).map_err(|reason| TableError {
         problems: vec![TableProblem {
             origin: None,
             message: format!("the scope cannot be judged in the kernel: {reason}"),
@@ -262,7 +263,7 @@ fn append_executables(
 
 fn append_groups(
     words: &mut Vec<u32>,
-    groups: &[Group],
+    groups: &[Group<'_>],
     to_boot_ns: impl Fn(Timestamp) -> u64,
 ) -> Result<(), TableError> {
     let records = append(words, &[0; MAX_GROUPS * GROUP_WORDS]) as usize;
@@ -270,7 +271,7 @@ fn append_groups(
     for (index, group) in groups.iter().enumerate() {
         let at = records + index * GROUP_WORDS;
         if !group.allow.is_empty() {
-            let dfa = Dfa::build(&group.allow, Text::CommandLine, |_| 1).map_err(|reason| TableError {
+            let dfa = Dfa::build(group.allow, Text::CommandLine, |_| 1).map_err(|reason| TableError {
                 problems: vec![TableProblem {
                     origin: None,
                     message: format!(

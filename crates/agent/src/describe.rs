@@ -1,0 +1,95 @@
+//! From an outcome to the journal's line.
+
+use hayward_model::{Action, Finding, Outcome, Record, Verdict, Workload};
+use hayward_record::id;
+use hayward_rules::{
+    Rule,
+    table::{CommandTable, Cut},
+};
+
+use crate::{clock, veil::Veil};
+
+/// The banned string that was found: in the line, or where the match lies past what was kept of it, in the window.
+pub(crate) fn matched(finding: &Finding, table: Option<&CommandTable>) -> Option<String> {
+    let (table, rule) = table.zip(finding.rule)?;
+    let end = finding.evidence.match_end.filter(|end| *end > 0)?;
+    let line = finding.process.command_line.as_bytes();
+    table.matched_text(rule, line, end).or_else(|| {
+        let window = finding.evidence.match_window.as_ref()?.as_bytes();
+        let ends = (1..=window.len()).rev();
+        ends.filter_map(|end| u32::try_from(end).ok())
+            .find_map(|end| table.matched_text(rule, window, end))
+    })
+}
+
+/// The journal's line. Nothing in it is of a secret rule, but its id.
+pub(crate) fn describe(
+    outcome: Outcome,
+    rule: Option<&Rule>,
+    matched: Option<String>,
+    mut workload: Option<Workload>,
+    veil: &Veil<'_>,
+) -> Record {
+    let setting = decided_by_setting(&outcome.verdict.finding);
+    let Verdict {
+        finding,
+        mode,
+        response,
+    } = outcome.verdict;
+    let Finding {
+        mut process,
+        mut evidence,
+        ..
+    } = finding;
+    let secret = rule.is_some_and(|rule| rule.secret);
+    veil.evidence(&mut evidence, secret);
+    veil.process(
+        &mut process,
+        rule.is_some_and(|rule| rule.secret && !rule.executable.is_empty()),
+    );
+    if let Some(workload) = &mut workload {
+        veil.workload(workload);
+    }
+    let time = clock::timestamp(finding.boot_ns);
+    Record {
+        id: id::next(time),
+        time,
+        action: outcome.action,
+        guard: Some(finding.guard),
+        rule: rule
+            .map(|rule| rule.id.clone())
+            .or(setting.map(|(id, _)| id.to_owned())),
+        reason: rule
+            .filter(|_| !secret)
+            .and_then(|rule| rule.reason.clone())
+            .or(setting.map(|(_, reason)| reason.to_owned())),
+        matched: matched
+            .filter(|_| !secret)
+            .map(|text| veil.text(&text, Cut::default())),
+        generation: Some(finding.generation),
+        mode: Some(mode),
+        response: Some(response),
+        process: Some(process),
+        workload,
+        evidence: Some(evidence),
+        actor: None,
+        detail: outcome.error,
+    }
+}
+
+/// The setting that decided where no rule did: what stands in the record as its rule and its reason.
+fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)> {
+    match (finding.rule, finding.done, &finding.evidence.unscanned) {
+        (None, Some(Action::Killed), Some(_)) => Some((
+            "unscanned",
+            "the command line could not be judged in the kernel, and `unscanned` is set to kill",
+        )),
+        (None, Some(Action::Killed | Action::Observed), None) if finding.evidence.fileless => {
+            Some(("fileless", "the program has no name in any file system"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Masking what is about to be written. Nothing of a secret rule may stand in a record, whichever rule decided.
+
+use std::ops::Range;
+
+use hayward_model::{Evidence, Process, Workload};
+use hayward_record::{CommandLines, mask, mask::MASK, mask::RECORDED_BYTES};
+use hayward_rules::table::{Cut, Secrets};
+
+/// The kernel's names of programs have at most so many bytes.
+const COMM_BYTES: usize = 15;
+/// An event's path of this length, or with so many components, may have lost its front.
+const PATH_BYTES: usize = 256;
+const PATH_COMPONENTS: usize = 32;
+
+/// What must not be written.
+pub(crate) struct Veil<'a> {
+    /// Of the table that judged, and of the one in force.
+    pub(crate) secrets: &'a [&'a Secrets],
+    pub(crate) how: CommandLines,
+}
+
+impl Veil<'_> {
+    /// Masks all that is known of a process. `wholly` where its very name is the secret.
+    pub(crate) fn process(&self, process: &mut Process, wholly: bool) {
+        let path = &process.executable;
+        let components = path.bytes().filter(|byte| *byte == b'/').count();
+        let path_cut = path.len() >= PATH_BYTES || components >= PATH_COMPONENTS;
+        let named = |secrets: &&Secrets| secrets.names_executable(path.as_bytes(), path_cut);
+        if wholly || self.secrets.iter().any(named) {
+            for text in [
+                &mut process.executable,
+                &mut process.comm,
+                &mut process.command_line,
+            ] {
+                *text = MASK.to_owned();
+            }
+            return;
+        }
+        // Events keep the first part of a long line, without the NUL behind its last argument.
+        let kept = process.command_line.len() + 1;
+        let line_cut = kept < process.command_line_bytes as usize;
+        process.command_line = self.line(&process.command_line, at_end(line_cut));
+        let comm_cut = process.comm.len() >= COMM_BYTES;
+        process.comm = self.text(&process.comm, at_end(comm_cut));
+        let path_cut = Cut {
+            start: path_cut,
+            end: false,
+        };
+        process.executable = self.text(&process.executable, path_cut);
+    }
+
+    /// Masks the bytes around a match, which begin and end anywhere. Where the match is of a secret rule, `wholly`.
+    pub(crate) fn evidence(&self, evidence: &mut Evidence, wholly: bool) {
+        let cut = Cut {
+            start: true,
+            end: true,
+        };
+        let window = evidence.match_window.take().filter(|_| !wholly);
+        evidence.match_window = window.map(|window| self.line(&window, cut));
+    }
+
+    /// Masks what a workload's owner may have named.
+    pub(crate) fn workload(&self, workload: &mut Workload) {
+        let texts = [
+            Some(&mut workload.cgroup),
+            Some(&mut workload.name),
+            workload.namespace.as_mut(),
+            workload.image.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            *text = self.text(text, Cut::default());
+        }
+    }
+
+    /// Masks the secrets in a text, and nothing else.
+    pub(crate) fn text(&self, text: &str, cut: Cut) -> String {
+        let ranges = self.ranges(text, cut);
+        if ranges.is_empty() {
+            return text.to_owned();
+        }
+        mask(text, CommandLines::Full, &ranges)
+    }
+
+    /// Masks a command line, or a part of one, as settings want it.
+    fn line(&self, line: &str, cut: Cut) -> String {
+        mask(line, self.how, &self.ranges(line, cut))
+    }
+
+    fn ranges(&self, text: &str, cut: Cut) -> Vec<Range<usize>> {
+        let find = |secrets: &&Secrets| {
+            // What lies further back is not recorded.
+            let looked_at = text.len().min(RECORDED_BYTES + secrets.longest());
+            secrets.ranges(&text.as_bytes()[..looked_at], cut)
+        };
+        self.secrets.iter().flat_map(find).collect()
+    }
+}
+
+fn at_end(cut: bool) -> Cut {
+    Cut {
+        start: false,
+        end: cut,
+    }
+}
