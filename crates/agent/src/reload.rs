@@ -9,7 +9,7 @@ use hayward_rules::{
     table::{CommandTable, Judgement},
 };
 
-use crate::{AgentError, agent::Agent, start, watch::Stamps};
+use crate::{AgentError, agent::Agent, scope, start, watch::Stamps};
 
 /// What a reload did, or would do.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -99,11 +99,7 @@ impl Agent {
             report.would_stop = self.would_stop(&table);
             return Ok(report);
         }
-        self.with_kernel(|kernel| {
-            kernel.replace_command_table(table.words())?;
-            start::put_scope_in_force(kernel, &policy)?;
-            kernel.write_cells(&start::kernel_options(&policy, &self.root))
-        })?;
+        self.put_in_force(&table, &policy)?;
         self.generation.store(generation, Ordering::Relaxed);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;
@@ -114,9 +110,31 @@ impl Agent {
         if let Ok(mut current) = self.pipeline.policy.write() {
             *current = Arc::new(policy);
         }
-        self.enter_existing_cgroups();
+        self.enter_existing_cgroups(&self.policy());
         self.refresh_metrics();
         Ok(report)
+    }
+
+    /// Rules and scope cannot change in one instant. Until both have, every cgroup is under the milder of its two
+    /// policies, so that nothing is killed by new rules under the old scope, or by old rules under the new one.
+    fn put_in_force(&self, table: &CommandTable, policy: &Policy) -> Result<(), AgentError> {
+        let options = start::kernel_options(policy, &self.root);
+        let (old, new) = (self.policy(), policy.scope_rules());
+        let old = old.scope_rules();
+        self.with_kernel(|kernel| {
+            let mut between = options.clone();
+            between.users_policy = new.general().milder(old.general());
+            if !old.users() {
+                between.uid_min = None;
+            }
+            kernel.write_cells(&between)?;
+            scope::enter(kernel, &self.mount, &self.root, &mut |path| {
+                new.classify(path).milder(old.classify(path))
+            })?;
+            kernel.replace_tables(table.words(), new.table().words())?;
+            kernel.write_cells(&options)
+        })?;
+        Ok(())
     }
 
     /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.

@@ -78,10 +78,10 @@ impl<'de> Deserialize<'de> for RawGuard {
 pub(crate) struct RawCommand {
     pub(crate) mode: Option<Mode>,
     pub(crate) response: Option<Response>,
-    pub(crate) rules: Option<Vec<String>>,
-    pub(crate) fileless: Option<Fileless>,
-    pub(crate) unscanned: Option<Unscanned>,
-    pub(crate) scan: Option<String>,
+    pub(crate) rules: Option<Spanned<Vec<String>>>,
+    pub(crate) fileless: Option<Spanned<Fileless>>,
+    pub(crate) unscanned: Option<Spanned<Unscanned>>,
+    pub(crate) scan: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

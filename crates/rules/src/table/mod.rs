@@ -10,10 +10,12 @@ mod executables;
 mod groups;
 mod judge;
 pub mod layout;
+mod scope;
 
 use jiff::Timestamp;
 
 pub use judge::Judgement;
+pub use scope::{ScopeTable, check_scope};
 
 use crate::{Origin, Rule};
 use automaton::{Automaton, Entry};
@@ -131,28 +133,6 @@ impl CommandTable {
             .max_by_key(|text| text.len())?;
         Some(String::from_utf8_lossy(longest).into_owned())
     }
-}
-
-/// Compiles an ordered list of patterns over whole cgroup paths, each with a policy: the first that matches counts.
-pub fn scope_words(patterns: &[(String, u16)]) -> Result<Vec<u32>, TableError> {
-    let mut words = vec![0; layout::DFA_AT_START];
-    let regexes: Vec<_> = patterns.iter().map(|(regex, _)| regex.clone()).collect();
-    let policy = |matching: &[usize]| {
-        matching
-            .iter()
-            .min()
-            .and_then(|first| patterns.get(*first))
-            .map_or(0, |(_, policy)| u32::from(*policy) + 1)
-    };
-    let dfa = Dfa::build(&regexes, Text::Path, policy).map_err(|reason| TableError {
-        problems: vec![TableProblem {
-            origin: None,
-            message: format!("the scope cannot be judged in the kernel: {reason}"),
-            help: "use fewer or simpler globs in `scope` and `overrides`".to_owned(),
-        }],
-    })?;
-    dfa.append(&mut words);
-    Ok(words)
 }
 
 fn entries(rules: &[Rule], group_of: &[usize]) -> Vec<Entry> {
