@@ -49,10 +49,10 @@ impl Checker {
         let mode = raw.mode.unwrap_or(Mode::Enforce);
         let command = match raw.guards {
             Some(guards) => match self.guard(guards) {
-                Some((raw, _)) => self.command(raw)?,
+                Some((raw, _)) => self.command(raw),
                 None => absent(),
             },
-            None => self.command(RawCommand::default())?,
+            None => self.command(RawCommand::default()),
         };
         let include = raw.scope.include;
         let selectors = |spanned: &[Spanned<RawSelector>]| -> Vec<RawSelector> {
@@ -164,7 +164,7 @@ impl Checker {
                     };
                     command = Some((raw, line));
                 }
-                ("command", RawGuard::Full(raw)) => command = Some((raw, line)),
+                ("command", RawGuard::Full(raw)) => command = Some((*raw, line)),
                 (later, _) if LATER_GUARDS.contains(&later) => {
                     self.problem(
                         line,
@@ -184,9 +184,9 @@ impl Checker {
         command
     }
 
-    fn command(&mut self, raw: RawCommand) -> Option<CommandSettings> {
+    fn command(&mut self, raw: RawCommand) -> CommandSettings {
         let folder = "/etc/hayward/rules.d";
-        Some(CommandSettings {
+        CommandSettings {
             enabled: true,
             mode: raw.mode.unwrap_or(Mode::Enforce),
             response: raw.response.unwrap_or(Response::Kill),
@@ -199,8 +199,8 @@ impl Checker {
             ),
             fileless_kill: raw.fileless.is_some_and(|s| s.value == Fileless::Kill),
             unscanned_kill: raw.unscanned.is_some_and(|s| s.value == Unscanned::Kill),
-            scan: self.duration(raw.scan, "10s")?,
-        })
+            scan: self.duration(raw.scan, "10s").unwrap_or_default(),
+        }
     }
 
     /// The guard's settings with those that an override puts in their place.

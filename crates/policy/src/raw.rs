@@ -47,7 +47,7 @@ pub(crate) enum RawSelector {
 #[derive(Debug, Clone)]
 pub(crate) enum RawGuard {
     Short(Mode),
-    Full(RawCommand),
+    Full(Box<RawCommand>),
 }
 
 /// Not derived as an untagged enum: its errors name neither the key that is wrong nor what would be right.
@@ -66,7 +66,8 @@ impl<'de> Deserialize<'de> for RawGuard {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawGuard, A::Error> {
-                RawCommand::deserialize(MapAccessDeserializer::new(map)).map(RawGuard::Full)
+                RawCommand::deserialize(MapAccessDeserializer::new(map))
+                    .map(|raw| RawGuard::Full(Box::new(raw)))
             }
         }
         deserializer.deserialize_any(Either)
