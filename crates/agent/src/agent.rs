@@ -184,23 +184,25 @@ impl Agent {
     }
 
     /// Looks at the cgroups that exist and enters each under its policy.
-    pub(crate) fn enter_existing_cgroups(&self, policy: &Policy) {
-        let scope = policy.scope_rules();
+    pub(crate) fn enter_existing_cgroups(&self) {
         let entered = self.with_kernel(|kernel| {
-            scopes::enter(kernel, &self.mount, &self.root, &mut |path| {
-                scope.classify(path)
-            })
+            let policy = self.policy();
+            let mut policy_of = |path: &str| policy.scope_rules().classify(path);
+            Ok(scopes::enter(
+                kernel,
+                &self.mount,
+                &self.root,
+                &mut policy_of,
+            ))
         });
-        match (entered, self.scoped.write()) {
-            (Ok(scoped), Ok(mut current)) => *current = scoped,
-            (Err(error), _) => tracing::error!("some cgroups could not be entered: {error}"),
-            (_, Err(_)) => {}
+        if let (Ok(scoped), Ok(mut current)) = (entered, self.scoped.write()) {
+            *current = scoped;
         }
     }
 
     /// Scans the processes in scope once.
     pub(crate) fn scan(&self) {
-        self.enter_existing_cgroups(&self.policy());
+        self.enter_existing_cgroups();
         let Ok(table) = self
             .pipeline
             .tables

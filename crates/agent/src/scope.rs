@@ -6,29 +6,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hayward_kernel::{Kernel, KernelError};
+use hayward_kernel::Kernel;
 use hayward_model::{Guard, ScopePolicy};
 
 /// Enters every cgroup below `root`, and `root` itself, under the policy that its path has. Returns those in which a
-/// guard judges.
+/// guard judges. One for which the kernel has no room falls under its parent's.
 pub(crate) fn enter(
     kernel: &Kernel,
     mount: &Path,
     root: &Path,
     policy_of: &mut dyn FnMut(&str) -> ScopePolicy,
-) -> Result<Vec<(u64, PathBuf)>, KernelError> {
-    let mut result = Ok(());
+) -> Vec<(u64, PathBuf)> {
+    let mut failed = None;
     let mut scoped = Vec::new();
     walk(mount, root, &mut |id, path, below| {
         let policy = policy_of(below);
         if let Err(error) = kernel.set_scope(id, policy) {
-            result = Err(error);
+            failed = Some(error);
         }
         if policy.mode(Guard::Command).is_some() {
             scoped.push((id, path.to_owned()));
         }
     });
-    result.map(|()| scoped)
+    if let Some(error) = failed {
+        tracing::error!("some cgroups could not be entered: {error}");
+    }
+    scoped
 }
 
 /// Calls `visit(id, path, host_path)` for every cgroup below `root` and for `root` itself, those above first.

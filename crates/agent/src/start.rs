@@ -117,7 +117,7 @@ impl Agent {
         if loaded {
             self.tell_what_happened_meanwhile();
             self.with_kernel(Kernel::activate)?;
-            self.enter_existing_cgroups(&self.policy());
+            self.enter_existing_cgroups();
             threads.push(events::start(self.clone(), stop.clone())?);
             let unproven = self.fly_canary();
             if let Ok(mut current) = self.unproven.lock() {

@@ -32,10 +32,14 @@ impl ScopePolicy {
         }
     }
 
-    /// What both allow. Whoever is excluded by one is excluded.
+    /// What both allow. Where only one is out of scope, nobody is in: a user might be, by that one.
     #[must_use]
-    pub const fn milder(self, other: Self) -> Self {
-        if self.0 == Self::EXCLUDED.0 || other.0 == Self::EXCLUDED.0 {
+    pub fn milder(self, other: Self) -> Self {
+        if self.0 != other.0
+            && [self, other]
+                .iter()
+                .any(|policy| [Self::OUT, Self::EXCLUDED].contains(policy))
+        {
             Self::EXCLUDED
         } else {
             Self(self.0 & other.0)
@@ -64,7 +68,8 @@ mod tests {
         for (one, other, milder) in [
             (observe, enforce, observe),
             (enforce, enforce, enforce),
-            (enforce, ScopePolicy::OUT, ScopePolicy::OUT),
+            (enforce, ScopePolicy::OUT, ScopePolicy::EXCLUDED),
+            (ScopePolicy::OUT, ScopePolicy::OUT, ScopePolicy::OUT),
             (enforce, ScopePolicy::EXCLUDED, ScopePolicy::EXCLUDED),
             (
                 ScopePolicy::OUT,
