@@ -13,8 +13,11 @@
 #define CHUNK 4096
 #define CHUNK_SLACK 16
 
+/* Bytes that are looked over at a time for places where a banned string may start. */
+#define BLOCK 64
+
+/* What is used together lies together: processors fetch lines of 64 bytes. */
 struct scratch {
-	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
 	u64 address;  /* of the command line, in user memory */
 	u32 length;   /* of the command line, without its last NUL */
 	u32 base;     /* offset of bytes[0] in the command line */
@@ -26,7 +29,12 @@ struct scratch {
 	u32 failed;   /* why no judgement is possible: an exec_verdict, or 0 */
 	u32 hard;     /* steps that went through the automaton */
 	u32 allow_left; /* bytes that allow patterns may still read */
+	u32 block;    /* the block that was looked over, in bytes[] */
+	u32 block_end;
+	u32 block_state; /* STATE_WORD or STATE_BOUNDARY at its end */
+	u64 candidates; /* bit i: a banned string may start at block + i */
 	u64 hits;     /* groups of which a banned string was seen */
+	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
 	u32 rule[MAX_GROUPS];
 	u32 match_end[MAX_GROUPS];
 	struct exec_event event;

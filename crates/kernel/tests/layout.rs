@@ -39,7 +39,6 @@ mod tests {
         for (header, name) in [
             (Header::Magic, "TABLE_MAGIC_WORD"),
             (Header::Generation, "TABLE_GENERATION"),
-            (Header::Classes, "TABLE_CLASSES"),
             (Header::Cells, "TABLE_CELLS"),
             (Header::Filter, "TABLE_FILTER"),
             (Header::FilterShift, "TABLE_FILTER_SHIFT"),
