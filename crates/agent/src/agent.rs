@@ -18,6 +18,7 @@ use crate::{
     compat::Cryptnono,
     pipeline::Pipeline,
     scan::{self, ScanCost},
+    scope as scopes,
     status::{GuardReport, MetricsReport, ScanReport, StatusReport, by_name, shortfalls},
     watch::Watch,
 };
@@ -184,26 +185,17 @@ impl Agent {
 
     /// Looks at the cgroups that exist and enters each under its policy.
     pub(crate) fn enter_existing_cgroups(&self) {
-        let policy = self.policy();
-        let scope = policy.scope_rules();
-        let mut scoped = Vec::new();
         let entered = self.with_kernel(|kernel| {
-            let mut result = Ok(());
-            crate::scope::walk(&self.mount, &self.root, &mut |id, path, below| {
-                let index = scope.classify(below);
-                if let Err(error) = kernel.set_scope(id, u32::from(index)) {
-                    result = Err(error);
-                }
-                if index != 0 {
-                    scoped.push((id, path.to_owned()));
-                }
-            });
-            result
+            let policy = self.policy();
+            let mut policy_of = |path: &str| policy.scope_rules().classify(path);
+            Ok(scopes::enter(
+                kernel,
+                &self.mount,
+                &self.root,
+                &mut policy_of,
+            ))
         });
-        if let Err(error) = entered {
-            tracing::error!("some cgroups could not be entered: {error}");
-        }
-        if let Ok(mut current) = self.scoped.write() {
+        if let (Ok(scoped), Ok(mut current)) = (entered, self.scoped.write()) {
             *current = scoped;
         }
     }
@@ -275,9 +267,9 @@ impl Agent {
         {
             return (status, Some(reason));
         }
-        match policy.mode.and(policy.command.mode) {
-            Mode::Enforce => (GuardStatus::Enforcing, None),
-            Mode::Observe => (GuardStatus::Observing, Some("mode is observe".to_owned())),
+        match policy.command_mode() {
+            (Mode::Enforce, notice) => (GuardStatus::Enforcing, notice),
+            (Mode::Observe, notice) => (GuardStatus::Observing, notice),
         }
     }
 

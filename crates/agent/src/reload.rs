@@ -9,7 +9,7 @@ use hayward_rules::{
     table::{CommandTable, Judgement},
 };
 
-use crate::{AgentError, agent::Agent, start, watch::Stamps};
+use crate::{AgentError, agent::Agent, scope, start, watch::Stamps};
 
 /// What a reload did, or would do.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -98,11 +98,7 @@ impl Agent {
             report.would_stop = self.would_stop(&table);
             return Ok(report);
         }
-        self.with_kernel(|kernel| {
-            kernel.replace_command_table(table.words())?;
-            start::put_scope_in_force(kernel, &policy)?;
-            kernel.write_cells(&start::kernel_options(&policy, &self.root))
-        })?;
+        self.put_in_force(&table, Arc::new(policy))?;
         self.generation.store(generation, Ordering::Relaxed);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;
@@ -110,13 +106,39 @@ impl Agent {
         if let Ok(mut tables) = self.pipeline.tables.write() {
             tables.replace(table);
         }
-        if let Ok(mut current) = self.pipeline.policy.write() {
-            *current = Arc::new(policy);
-        }
-        self.enter_existing_cgroups();
         self.refresh_metrics();
         hayward_kernel::release_unused_memory();
         Ok(report)
+    }
+
+    /// Rules and scope cannot change in one instant. Until both have, every cgroup is under the milder of its two
+    /// policies, so that nothing is killed by new rules under the old scope, or by old rules under the new one.
+    fn put_in_force(&self, table: &CommandTable, policy: Arc<Policy>) -> Result<(), AgentError> {
+        let old = self.policy();
+        let (from, to) = (old.scope_rules(), policy.scope_rules());
+        let mut between = start::kernel_options(&old, &self.root);
+        between.users_policy = from.general().milder(to.general());
+        between.uid_min = between.uid_min.filter(|_| to.users());
+        let result = self.with_kernel(|kernel| {
+            kernel.write_cells(&between)?;
+            scope::enter(kernel, &self.mount, &self.root, &mut |path| {
+                from.classify(path).milder(to.classify(path))
+            });
+            kernel.replace_tables(table.words(), to.table().words())?;
+            kernel.write_cells(&start::kernel_options(&policy, &self.root))?;
+            // While the kernel side is held: a scan would enter what it finds under the policy that it finds.
+            if let Ok(mut current) = self.pipeline.policy.write() {
+                *current = policy.clone();
+            }
+            Ok(())
+        });
+        if result.is_err() {
+            let options = start::kernel_options(&old, &self.root);
+            self.with_kernel(|kernel| kernel.write_cells(&options))?;
+        }
+        // Under the new policy, or again under the old one.
+        self.enter_existing_cgroups();
+        Ok(result?)
     }
 
     /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.

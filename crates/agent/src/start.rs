@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy, require_privileges};
-use hayward_model::{Action, GuardStatus, Mode};
+use hayward_kernel::{Kernel, KernelError, KernelOptions, require_privileges};
+use hayward_model::{Action, Guard, GuardStatus, Mode, ScopePolicy};
 use hayward_policy::Policy;
 use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
-use hayward_rules::{load, table::CommandTable, table::scope_words};
+use hayward_rules::{load, table::CommandTable};
 use hayward_workload::{Cgroups, cgroup2_mount};
 
 use crate::{
@@ -182,12 +182,12 @@ impl Agent {
             Ok(cgroup) => cgroup,
             Err(error) => return degraded(format!("no cgroup for the canary: {error}")),
         };
-        let index = u32::try_from(self.policy().scope_rules().policies().len()).unwrap_or(0);
+        let enforce = ScopePolicy::of(Guard::Command, Mode::Enforce);
         let entered = cgroup
             .id()
             .map_err(|error| error.to_string())
             .and_then(|id| {
-                self.with_kernel(|k| k.set_scope(id, index))
+                self.with_kernel(|k| k.set_scope(id, enforce))
                     .map_err(|e| e.to_string())
             });
         if let Err(error) = entered {
@@ -251,11 +251,8 @@ pub(crate) fn compile(
     canary_argument: &str,
     generation: u32,
 ) -> Result<(Vec<String>, CommandTable), AgentError> {
-    let mut set = load(&policy.command.rules, policy.identity.as_deref())?;
-    let mut rules = std::mem::take(&mut set.rules);
-    for rule in &mut rules {
-        rule.response.get_or_insert(policy.command.response);
-    }
+    let set = load(&policy.command.rules, policy.identity.as_deref())?;
+    let mut rules = set.rules;
     rules.push(canary_rule(canary_argument));
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
     Ok((set.notices, table))
@@ -288,14 +285,8 @@ fn load_kernel(
     root: &Path,
     table: &CommandTable,
 ) -> Result<(Option<Kernel>, Shortfall), AgentError> {
-    let scope = scope_words(policy.scope_rules().patterns())?;
-    let policies = kernel_policies(policy);
-    match Kernel::load(
-        &kernel_options(policy, root),
-        table.words(),
-        &scope,
-        &policies,
-    ) {
+    let scope = policy.scope_rules().table();
+    match Kernel::load(&kernel_options(policy, root), table.words(), scope.words()) {
         Ok(kernel) => Ok((
             Some(kernel),
             Some((
@@ -310,39 +301,13 @@ fn load_kernel(
     }
 }
 
-/// Puts changed scope and modes in force for new cgroups; existing ones are entered by the next walk.
-pub(crate) fn put_scope_in_force(kernel: &mut Kernel, policy: &Policy) -> Result<(), KernelError> {
-    if let Ok(words) = scope_words(policy.scope_rules().patterns()) {
-        kernel.replace_scope_table(&words)?;
-    }
-    kernel.replace_policies(&kernel_policies(policy))
-}
-
-/// The scope's policies, and behind them the canary's own, which always enforces.
-fn kernel_policies(policy: &Policy) -> Vec<KernelPolicy> {
-    let mut policies: Vec<KernelPolicy> = policy
-        .scope_rules()
-        .policies()
-        .iter()
-        .map(|scope| KernelPolicy {
-            command: scope.is_some() && policy.command.enabled,
-            command_enforce: scope.is_some_and(|s| policy.mode.and(s.command) == Mode::Enforce),
-        })
-        .collect();
-    policies.push(KernelPolicy {
-        command: true,
-        command_enforce: true,
-    });
-    policies
-}
-
 pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
     KernelOptions {
         pins: policy.pins.clone(),
         root_cgroup: fs::metadata(root).map_or(u64::MAX, |metadata| metadata.ino()),
         lease: policy.lease,
         uid_min: policy.scope_rules().users().then(uid_min),
-        users_policy: 1,
+        users_policy: policy.scope_rules().general(),
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
     }

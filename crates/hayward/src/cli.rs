@@ -8,7 +8,7 @@ use hayward_model::Guard;
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
 rules are bad; 5 the kernel, missing privileges or another agent stand in the way; 6 what was asked about is not so.";
 
-/// Keeps public compute fair: stops mining and network abuse in the kernel, before it starts.
+/// Keeps public compute fair: kills banned programs, such as miners, in the kernel before they run.
 #[derive(Debug, Parser)]
 #[command(name = "hayward", version, after_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
@@ -77,7 +77,7 @@ pub(crate) enum Command {
         /// The record's id.
         id: String,
     },
-    /// Show what was stopped, or would have been, by rule, image and namespace.
+    /// Show what was stopped, or would have been, by rule and by kind of workload.
     Report {
         /// From when on: a duration (7d) or an instant.
         #[arg(long, default_value = "7d", value_parser = since)]

@@ -184,16 +184,12 @@ static __always_inline bool is_agent(struct file *file)
 
 static __always_inline u32 policy_of(struct cgroup *cgroup)
 {
-	u32 index = scope_policy(cgroup);
+	u32 policy = scope_policy(cgroup);
 	u64 uid_min = cell(CELL_UID_MIN);
-	u32 *policy;
 
-	if (!index && uid_min && (u32)bpf_get_current_uid_gid() >= uid_min && below_root(cgroup))
-		index = (u32)cell(CELL_USERS_POLICY);
-	if (!index)
-		return 0;
-	policy = bpf_map_lookup_elem(&policies, &index);
-	return policy ? *policy : 0;
+	if (!policy && uid_min && (u32)bpf_get_current_uid_gid() >= uid_min && below_root(cgroup))
+		policy = (u32)cell(CELL_USERS_POLICY);
+	return policy;
 }
 
 /* Turns what the rules say into what is done, within mode, lease and root; returns the verdict that stands. */

@@ -57,7 +57,6 @@ enum group_record {
 };
 #define GROUP_ENFORCE 1u
 
-#define DFA_AT_START 1 /* where a table holds nothing but a DFA, after one unused word */
 enum dfa_record {
 	DFA_CLASSES, /* 256 words: column of a byte */
 	DFA_TRANSITIONS, /* rows of columns; a state is the offset of its row, 0 is dead */
@@ -66,6 +65,19 @@ enum dfa_record {
 	DFA_START,
 	DFA_WORDS,
 };
+
+/* ---- The scope table: how many entries, then the entries. The first whose DFA accepts a cgroup's path counts. ---- */
+#define MAX_SCOPE_ENTRIES 4096
+enum scope_entry {
+	SCOPE_POLICY, /* POLICY_* */
+	SCOPE_DFA,    /* over the whole path */
+	SCOPE_ENTRY_WORDS,
+};
+#define SCOPE_COUNT 0
+#define SCOPE_ENTRIES 1
+
+/* Longer paths fall under their parent's policy. */
+#define SCOPE_PATH 1022
 
 #define FILTER_FACTOR 2654435761u
 #define FILTER_FOLD 0x20202020u
@@ -81,21 +93,21 @@ enum cell {
 	CELL_AGENT_DEVICE,    /* device and inode of Hayward's own binary */
 	CELL_AGENT_INODE,
 	CELL_UID_MIN,	      /* real users from this id on are in scope; 0 = users are not */
-	CELL_USERS_POLICY,    /* policy of users' processes outside every scoped cgroup */
+	CELL_USERS_POLICY,    /* policy of users' processes in cgroups neither in scope nor excluded */
 	CELL_FILELESS_KILL,   /* programs started from memory are killed */
 	CELL_UNSCANNED_KILL,  /* programs that could not be judged are killed */
 	CELL_LAYOUT,	      /* version of this layout */
 	CELL_HOST_MOUNTS,     /* number of the host's mount namespace */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 
-/* ---- Policies: what a scope lets a guard do. Index 0 is "out of scope". ---- */
-#define MAX_POLICIES 1024
+/* ---- Policies: what the guards may do in a cgroup, said by itself; 0 is "out of scope". ---- */
 #define POLICY_COMMAND_ON 1u
 #define POLICY_COMMAND_ENFORCE 2u
+#define POLICY_EXCLUDED (1u << 31) /* out of scope for users' processes too */
 
 /* ---- Counters, per processor. ---- */
 enum counter {

@@ -22,15 +22,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
 	__type(key, u64);  /* cgroup id */
-	__type(value, u32); /* policy */
-} scopes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_POLICIES);
-	__type(key, u32);
 	__type(value, u32); /* POLICY_* */
-} policies SEC(".maps");
+} scopes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -18,7 +18,7 @@ struct scope_class {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(u32));
-	__uint(value_size, 262144);
+	__uint(value_size, 262144); /* the agent sets the size class before loading */
 };
 
 struct {
@@ -56,30 +56,51 @@ static long path_step(u32 index, struct path_context *context)
 	return scratch->state == 0;
 }
 
-/* Policy by path: the DFA accepts with policy + 1. A path too long to be whole falls under its parent's policy. */
+struct entry_context {
+	struct path_scratch *scratch;
+	const u32 *table;
+	u32 length;
+	u32 policy;
+};
+
+static long entry_step(u32 index, struct entry_context *context)
+{
+	const u32 *table = context->table;
+	u32 entry = SCOPE_ENTRIES + index * SCOPE_ENTRY_WORDS;
+	u32 dfa = word(table, entry + SCOPE_DFA);
+	struct path_context path = { .scratch = context->scratch, .length = context->length };
+
+	if (index >= word(table, SCOPE_COUNT))
+		return 1;
+	path.dfa = dfa_at(table, dfa);
+	path.scratch->state = word(table, dfa + DFA_START);
+	bpf_loop(PATH_SIZE, path_step, &path, 0);
+	if (!dfa_accepts(table, dfa, path.scratch->state))
+		return 0;
+	context->policy = word(table, entry + SCOPE_POLICY);
+	return 1;
+}
+
+/* Policy by path: that of the first entry that accepts it. A path too long to be whole falls under its parent's. */
 static __always_inline u32 policy_of_path(struct cgroup *cgroup, const char *path)
 {
-	struct path_context context = {};
-	const u32 *table;
-	u32 zero = 0, accepted;
+	struct entry_context context = {};
+	u32 zero = 0;
 	void *inner = bpf_map_lookup_elem(&scope_tables, &zero);
 	long length;
 
 	context.scratch = bpf_map_lookup_elem(&path_scratches, &zero);
 	if (!inner || !context.scratch)
 		return 0;
-	table = bpf_map_lookup_elem(inner, &zero);
-	if (!table)
+	context.table = bpf_map_lookup_elem(inner, &zero);
+	if (!context.table)
 		return 0;
 	length = bpf_probe_read_kernel_str(context.scratch->bytes, PATH_SIZE, path);
-	if (length <= 1 || length >= PATH_SIZE)
+	if (length <= 1 || length > SCOPE_PATH + 1)
 		return scope_policy(cgroup);
 	context.length = length - 1;
-	context.dfa = dfa_at(table, DFA_AT_START);
-	context.scratch->state = word(table, DFA_AT_START + DFA_START);
-	bpf_loop(PATH_SIZE, path_step, &context, 0);
-	accepted = dfa_accepts(table, DFA_AT_START, context.scratch->state);
-	return accepted ? accepted - 1 : 0;
+	bpf_loop(MAX_SCOPE_ENTRIES, entry_step, &context, 0);
+	return context.policy;
 }
 
 SEC("tp_btf/cgroup_mkdir")

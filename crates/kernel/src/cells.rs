@@ -33,7 +33,7 @@ pub enum Cell {
     AgentInode,
     /// Users from this id on are in scope; 0 = users are not.
     UidMin,
-    /// Policy of users' processes outside every scoped cgroup.
+    /// Policy of users' processes in cgroups that are neither in scope nor excluded.
     UsersPolicy,
     /// Not 0: programs started from memory are killed.
     FilelessKill,

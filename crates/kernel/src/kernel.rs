@@ -2,19 +2,19 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use hayward_model::ScopePolicy;
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, KernelPolicy, Pins,
+    Cell, Cells, Counters, KernelError, Pins,
     error::Doing,
     object::{COMMAND, Load, SCOPE},
     pins::{LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
-    scopes::write_policies,
     table::{self, size_class},
 };
 
-/// Size of the scope table, the smallest class.
-const SCOPE_CLASS: usize = 256 << 10;
+const COMMAND_TABLES: &str = "command_tables";
+const SCOPE_TABLES: &str = "scope_tables";
 
 /// What the kernel side needs to start.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct KernelOptions {
     /// Users from this id on are in scope wherever they are.
     pub uid_min: Option<u32>,
     /// Policy of such users' processes.
-    pub users_policy: u32,
+    pub users_policy: ScopePolicy,
     /// Programs started from memory are killed.
     pub fileless_kill: bool,
     /// Programs that could not be judged are killed.
@@ -42,7 +42,6 @@ pub struct Kernel {
     cells: Cells,
     command: Programs,
     scope: Programs,
-    policies: usize,
     instance: u64,
     adopted: bool,
     _lock: PinsLock,
@@ -52,6 +51,7 @@ pub struct Kernel {
 #[derive(Debug)]
 struct Programs {
     object: Object,
+    tables: &'static str,
     class: usize,
     links: Vec<Link>,
 }
@@ -64,7 +64,6 @@ impl Kernel {
         options: &KernelOptions,
         command_words: &[u32],
         scope_words: &[u32],
-        policies: &[KernelPolicy],
     ) -> Result<Self, KernelError> {
         let pins = Pins::new(&options.pins);
         pins.create()?;
@@ -77,29 +76,21 @@ impl Kernel {
             .max()
             .unwrap_or(0)
             + 1;
-        let scope = Programs::load(&pins, SCOPE, instance, "scope_tables", SCOPE_CLASS)?;
-        let class = size_class(command_words.len() * 4)?;
-        let command = Programs::load(&pins, COMMAND, instance, "command_tables", class)?;
+        let scope = Programs::load(&pins, SCOPE, instance, SCOPE_TABLES, scope_words)?;
+        let command = Programs::load(&pins, COMMAND, instance, COMMAND_TABLES, command_words)?;
         let cells = Cells::open(&pins)?;
-        let mut kernel = Self {
+        let kernel = Self {
             pins,
             cells,
             command,
             scope,
-            policies: 0,
             instance,
             adopted,
             _lock: lock,
         };
         kernel.write_cells(options)?;
-        kernel.replace_policies(policies)?;
-        kernel.replace_scope_table(scope_words)?;
-        table::swap(
-            &kernel.command.map("command_tables")?,
-            "command_table",
-            class,
-            command_words,
-        )?;
+        kernel.scope.swap(scope_words)?;
+        kernel.command.swap(command_words)?;
         Ok(kernel)
     }
 
@@ -112,74 +103,70 @@ impl Kernel {
 
     fn take_over(&mut self) -> Result<(), KernelError> {
         self.cells.set(Cell::ActiveInstance, self.instance)?;
-        for (path, instance) in self.pins.pinned_links() {
-            if instance != self.instance {
-                fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
-            }
+        let links = self.pins.pinned_links().into_iter();
+        let former = links
+            .filter(|(_, instance)| *instance != self.instance)
+            .map(|(path, _)| path);
+        let in_use = [
+            self.command.tables(&self.pins),
+            self.scope.tables(&self.pins),
+        ];
+        let outgrown = self.pins.pinned_tables().into_iter();
+        let outgrown = outgrown.filter(|path| !in_use.contains(path));
+        for path in former.chain(outgrown) {
+            fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
         }
         Ok(())
     }
 
-    /// Swaps the command table. One that outgrows its size class loads the same programs for the next class.
-    pub fn replace_command_table(&mut self, words: &[u32]) -> Result<(), KernelError> {
-        let class = size_class(words.len() * 4)?;
-        if class == self.command.class {
-            return table::swap(
-                &self.command.map("command_tables")?,
-                "command_table",
-                class,
-                words,
-            );
+    /// Swaps both tables. Where one outgrows its size class, the same programs are loaded for the next class.
+    ///
+    /// Cgroups that exist keep their entries until those are rewritten.
+    pub fn replace_tables(
+        &mut self,
+        command_words: &[u32],
+        scope_words: &[u32],
+    ) -> Result<(), KernelError> {
+        let classes = (
+            size_class(command_words.len() * 4)?,
+            size_class(scope_words.len() * 4)?,
+        );
+        if classes == (self.command.class, self.scope.class) {
+            self.command.swap(command_words)?;
+            return self.scope.swap(scope_words);
         }
         let instance = self.instance + 1;
-        let mut command = Programs::load(&self.pins, COMMAND, instance, "command_tables", class)?;
-        let mut scope = Programs::load(&self.pins, SCOPE, instance, "scope_tables", SCOPE_CLASS)?;
-        table::swap(
-            &command.map("command_tables")?,
-            "command_table",
-            class,
-            words,
-        )?;
-        scope.attach(&self.pins, instance)?;
-        command.attach(&self.pins, instance)?;
+        let pins = &self.pins;
+        let mut command = Programs::load(pins, COMMAND, instance, COMMAND_TABLES, command_words)?;
+        let mut scope = Programs::load(pins, SCOPE, instance, SCOPE_TABLES, scope_words)?;
+        command.swap(command_words)?;
+        scope.swap(scope_words)?;
+        scope.attach(pins, instance)?;
+        command.attach(pins, instance)?;
         self.instance = instance;
-        self.take_over()?;
-        let outgrown = format!("command_tables-{}", self.command.class);
         self.command = command;
         self.scope = scope;
-        let path = self.pins.map(&outgrown);
-        fs::remove_file(&path).doing(|| format!("remove {}", path.display()))
-    }
-
-    /// Swaps the table that new cgroups are judged with. Existing ones keep their entries until rewritten.
-    pub fn replace_scope_table(&mut self, words: &[u32]) -> Result<(), KernelError> {
-        if words.len() * 4 > SCOPE_CLASS {
-            return Err(KernelError::TableTooLarge {
-                bytes: words.len() * 4,
-                largest: SCOPE_CLASS,
-            });
-        }
-        table::swap(
-            &self.scope.map("scope_tables")?,
-            "scope_table",
-            SCOPE_CLASS,
-            words,
-        )
-    }
-
-    /// Writes all policies, from index 0 ("out of scope") on.
-    pub fn replace_policies(&mut self, policies: &[KernelPolicy]) -> Result<(), KernelError> {
-        write_policies(&self.scope.map("policies")?, policies, self.policies)?;
-        self.policies = policies.len();
-        Ok(())
+        self.take_over()
     }
 
     /// Enters a cgroup that existed before the programs did.
-    pub fn set_scope(&self, cgroup: u64, policy: u32) -> Result<(), KernelError> {
+    pub fn set_scope(&self, cgroup: u64, policy: ScopePolicy) -> Result<(), KernelError> {
+        let bits = policy.bits().to_ne_bytes();
         self.scope
             .map("scopes")?
-            .update(&cgroup.to_ne_bytes(), &policy.to_ne_bytes(), MapFlags::ANY)
+            .update(&cgroup.to_ne_bytes(), &bits, MapFlags::ANY)
             .doing(|| format!("enter the cgroup {cgroup} in the scope map"))
+    }
+
+    /// The entry of a cgroup itself; none where it falls under an ancestor's.
+    pub fn scope(&self, cgroup: u64) -> Result<Option<ScopePolicy>, KernelError> {
+        let entry = self
+            .scope
+            .map("scopes")?
+            .lookup(&cgroup.to_ne_bytes(), MapFlags::ANY)
+            .doing(|| format!("look for the cgroup {cgroup} in the scope map"))?;
+        let bits = entry.and_then(|bytes| bytes.try_into().ok());
+        Ok(bits.map(|bits| ScopePolicy::from_bits(u32::from_ne_bytes(bits))))
     }
 
     /// Writes what settings say; switches that operators flipped are left alone.
@@ -191,7 +178,7 @@ impl Kernel {
             (Cell::AgentDevice, device),
             (Cell::AgentInode, inode),
             (Cell::UidMin, u64::from(options.uid_min.unwrap_or(0))),
-            (Cell::UsersPolicy, u64::from(options.users_policy)),
+            (Cell::UsersPolicy, u64::from(options.users_policy.bits())),
             (Cell::FilelessKill, u64::from(options.fileless_kill)),
             (Cell::UnscannedKill, u64::from(options.unscanned_kill)),
             (Cell::Layout, u64::from(LAYOUT_VERSION)),
@@ -263,8 +250,9 @@ impl Programs {
         bytes: &'static [u8],
         instance: u64,
         tables: &'static str,
-        class: usize,
+        words: &[u32],
     ) -> Result<Self, KernelError> {
+        let class = size_class(words.len() * 4)?;
         let object = Load {
             bytes,
             pins: Some(pins),
@@ -274,9 +262,20 @@ impl Programs {
         .load()?;
         Ok(Self {
             object,
+            tables,
             class,
             links: Vec::new(),
         })
+    }
+
+    /// Swaps the table for one of the same size class.
+    fn swap(&self, words: &[u32]) -> Result<(), KernelError> {
+        table::swap(&self.map(self.tables)?, self.tables, self.class, words)
+    }
+
+    /// Where the map of tables is pinned.
+    fn tables(&self, pins: &Pins) -> PathBuf {
+        pins.map(&format!("{}-{}", self.tables, self.class))
     }
 
     /// Attaches every program that hangs on an event by itself, and pins the link.

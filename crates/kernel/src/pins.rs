@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
-pub(crate) const LAYOUT_VERSION: u32 = 1;
+pub(crate) const LAYOUT_VERSION: u32 = 2;
 
 /// An instance number that no programs have.
 const NO_INSTANCE: u64 = u64::MAX;
@@ -120,6 +120,16 @@ impl Pins {
                     .unwrap_or(0);
                 (entry.path(), instance)
             })
+            .collect()
+    }
+
+    /// Maps of tables that are pinned, of every size class: their names carry it.
+    pub(crate) fn pinned_tables(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.maps()).into_iter().flatten();
+        entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().to_string_lossy().contains("_tables-"))
+            .map(|entry| entry.path())
             .collect()
     }
 }

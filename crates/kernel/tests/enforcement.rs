@@ -10,11 +10,11 @@ mod tests {
         time::Duration,
     };
 
-    use hayward_kernel::{Kernel, KernelOptions, KernelPolicy, Pins, uninstall, wire};
-    use hayward_model::{Event, KernelVerdict, Mode};
+    use hayward_kernel::{Kernel, KernelOptions, Pins, uninstall, wire};
+    use hayward_model::{Event, Guard, KernelVerdict, Mode, ScopePolicy};
     use hayward_rules::{
         Origin, Rule,
-        table::{CommandTable, scope_words},
+        table::{CommandTable, ScopeTable},
     };
 
     const BANNED: &str = "hayward-test-sentinel";
@@ -46,23 +46,26 @@ mod tests {
                 root_cgroup: fs::metadata(&self.cgroup).expect("the cgroup").ino(),
                 lease: Duration::from_secs(60),
                 uid_min: None,
-                users_policy: 0,
+                users_policy: ScopePolicy::OUT,
                 fileless_kill: false,
                 unscanned_kill: false,
             }
         }
 
+        fn scope(&self, mode: Mode) -> ScopeTable {
+            let pattern = format!("{}/box(/.*)?", self.path);
+            ScopeTable::compile(&[(pattern, policy(mode))]).expect("a scope")
+        }
+
         /// A kernel side that scopes `<place>/box/**`.
         fn kernel(&self, enforce: bool) -> Kernel {
-            let policies = [
-                KernelPolicy::default(),
-                KernelPolicy {
-                    command: true,
-                    command_enforce: enforce,
-                },
-            ];
-            let scope = scope_words(&[(format!("{}/box(/.*)?", self.path), 1)]).expect("a scope");
-            let mut kernel = Kernel::load(&self.options(), table().words(), &scope, &policies)
+            let mode = if enforce {
+                Mode::Enforce
+            } else {
+                Mode::Observe
+            };
+            let scope = self.scope(mode);
+            let mut kernel = Kernel::load(&self.options(), table().words(), scope.words())
                 .expect("the kernel side loads");
             kernel.activate().expect("the programs attach");
             kernel
@@ -78,10 +81,23 @@ mod tests {
     impl Drop for Place {
         fn drop(&mut self) {
             let _ = uninstall(&Pins::new(&self.pins));
-            for inner in ["box/inner", "box", "outside", ""] {
-                let _ = fs::remove_dir(self.cgroup.join(inner));
+            remove(&self.cgroup);
+        }
+    }
+
+    /// Removes a cgroup with everything below it.
+    fn remove(cgroup: &Path) {
+        let entries = fs::read_dir(cgroup).into_iter().flatten();
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove(&entry.path());
             }
         }
+        let _ = fs::remove_dir(cgroup);
+    }
+
+    fn policy(mode: Mode) -> ScopePolicy {
+        ScopePolicy::of(Guard::Command, mode)
     }
 
     fn cgroup2() -> PathBuf {
@@ -226,17 +242,14 @@ mod tests {
     #[test]
     fn observe_off_and_a_lapsed_lease_spare_and_are_counted() {
         let place = Place::new("observe");
-        let mut kernel = place.kernel(false);
+        let kernel = place.kernel(false);
         let group = place.group("box");
+        let id = fs::metadata(&group).expect("the cgroup").ino();
         assert!(run_in(&group, "/bin/echo", &[BANNED]).success(), "observed");
         assert_eq!(kernel.counters().expect("counters").observed, 1);
-        let enforcing = KernelPolicy {
-            command: true,
-            command_enforce: true,
-        };
         kernel
-            .replace_policies(&[KernelPolicy::default(), enforcing])
-            .expect("policies");
+            .set_scope(id, policy(Mode::Enforce))
+            .expect("a scope");
         assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
         kernel.cells().off(None, None).expect("off");
         assert!(run_in(&group, "/bin/echo", &[BANNED]).success(), "off");
@@ -268,7 +281,10 @@ mod tests {
         let second = place.kernel(true);
         assert!(second.adopted());
         second
-            .set_scope(fs::metadata(&group).expect("the cgroup").ino(), 1)
+            .set_scope(
+                fs::metadata(&group).expect("the cgroup").ino(),
+                policy(Mode::Enforce),
+            )
             .expect("a scope");
         assert_eq!(
             run_in(&group, "/bin/echo", &[BANNED]).signal(),
@@ -295,24 +311,73 @@ mod tests {
         let place = Place::new("grow");
         let mut kernel = place.kernel(true);
         let group = place.group("box");
+        let scope = place.scope(Mode::Enforce);
         let mut words = table().words().to_vec();
         words.resize(2 << 20, 0);
         kernel
-            .replace_command_table(&words)
+            .replace_tables(&words, scope.words())
             .expect("a larger class");
         assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
         kernel
-            .replace_command_table(table().words())
+            .replace_tables(table().words(), scope.words())
             .expect("a smaller class");
         assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
-        assert_eq!(kernel.counters().expect("counters").killed, 2);
+        let mut words = scope.words().to_vec();
+        words.resize(1 << 17, 0);
+        kernel
+            .replace_tables(table().words(), &words)
+            .expect("a larger class of the scope");
+        let inner = place.group("box/inner");
+        assert_eq!(run_in(&inner, "/bin/echo", &[BANNED]).signal(), Some(9));
+        assert_eq!(kernel.counters().expect("counters").killed, 3);
+        let pinned = fs::read_dir(place.pins.join("maps-2")).expect("pins");
+        let names = pinned.map(|entry| entry.expect("a pin").file_name().into_string());
+        let tables = names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("_tables")));
+        assert_eq!(tables.count(), 2, "outgrown tables are not kept");
+    }
+
+    #[test]
+    fn a_new_cgroups_entry_is_what_the_table_says_of_its_path() {
+        let place = Place::new("entries");
+        let mut kernel = place.kernel(true);
+        let regexes = [
+            (".*/a[^/]*c(/.*)?", ScopePolicy::EXCLUDED),
+            (".*/b/[^/]*[^/]/c(/.*)?", policy(Mode::Observe)),
+            (".*/[^/]*b[^/]*a(/.*)?", policy(Mode::Enforce)),
+            (".*/c/.*", policy(Mode::Observe)),
+        ];
+        let patterns = regexes.map(|(regex, policy)| (regex.to_owned(), policy));
+        let scope = ScopeTable::compile(&patterns).expect("a scope");
+        kernel
+            .replace_tables(table().words(), scope.words())
+            .expect("a scope");
+        let mut seen = Vec::new();
+        // Every path of three components over these names, and their parents.
+        let names = ["a", "b", "c", "abc", "bba"];
+        for number in 0..names.len().pow(3) {
+            let path = [names[number / 25], names[number / 5 % 5], names[number % 5]].join("/");
+            let path = format!("box/{path}");
+            let cgroup = place.group(&path);
+            let id = fs::metadata(cgroup).expect("the cgroup").ino();
+            let entry = kernel.scope(id).expect("the map");
+            let expected = scope.policy(format!("{}/{path}", place.path).as_bytes());
+            assert_eq!(entry, Some(expected), "{path}");
+            seen.push(expected);
+        }
+        for policy in [
+            policy(Mode::Observe),
+            policy(Mode::Enforce),
+            ScopePolicy::OUT,
+        ] {
+            assert!(seen.contains(&policy), "{policy:?}");
+        }
     }
 
     #[test]
     fn a_second_agent_with_the_same_pins_is_refused() {
         let place = Place::new("second");
         let _first = place.kernel(true);
-        let error = Kernel::load(&place.options(), table().words(), &[0], &[]).expect_err("locked");
+        let error = Kernel::load(&place.options(), table().words(), &[0]).expect_err("locked");
         assert!(
             error.to_string().contains("another agent is running"),
             "{error}"

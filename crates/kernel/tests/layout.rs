@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests {
     use hayward_kernel::Cell;
-    use hayward_rules::table::layout::{Header, MAX_GROUPS, TABLE_MAGIC};
+    use hayward_model::{Guard, Mode, ScopePolicy};
+    use hayward_rules::table::layout::{
+        Header, MAX_GROUPS, MAX_SCOPE_ENTRIES, SCOPE_PATH, TABLE_MAGIC,
+    };
 
     const LAYOUT: &str = include_str!("../bpf/layout.h");
 
@@ -50,6 +53,25 @@ mod tests {
         }
         assert_eq!(define("MAX_GROUPS"), MAX_GROUPS.to_string());
         assert_eq!(define("TABLE_MAGIC"), format!("{TABLE_MAGIC:#x}"));
+    }
+
+    #[test]
+    fn the_scope_table_and_the_policies_are_the_same() {
+        assert_eq!(define("MAX_SCOPE_ENTRIES"), MAX_SCOPE_ENTRIES.to_string());
+        assert_eq!(define("SCOPE_PATH"), SCOPE_PATH.to_string());
+        assert_eq!(
+            enumerators("scope_entry"),
+            ["SCOPE_POLICY", "SCOPE_DFA", "SCOPE_ENTRY_WORDS"]
+        );
+        let on = ScopePolicy::of(Guard::Command, Mode::Observe).bits();
+        let enforce = ScopePolicy::of(Guard::Command, Mode::Enforce).bits();
+        assert_eq!(define("POLICY_COMMAND_ON"), format!("{on}u"));
+        assert_eq!(
+            define("POLICY_COMMAND_ENFORCE"),
+            format!("{}u", enforce & !on)
+        );
+        assert!(LAYOUT.contains("#define POLICY_EXCLUDED (1u << 31)"));
+        assert_eq!(ScopePolicy::EXCLUDED.bits(), 1 << 31);
     }
 
     #[test]

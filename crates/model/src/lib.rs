@@ -6,10 +6,12 @@ mod event;
 mod finding;
 mod guard;
 mod record;
+mod scope;
 mod workload;
 
 pub use event::{Event, ExecEvent, KernelVerdict, RunningEvent, UnscannedCause};
 pub use finding::{Evidence, Finding, Outcome, Verdict};
 pub use guard::{Guard, GuardStatus, Mode, Response};
 pub use record::{Action, Actor, Process, Record};
+pub use scope::ScopePolicy;
 pub use workload::{Workload, WorkloadKind};

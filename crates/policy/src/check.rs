@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use hayward_model::{Mode, Response};
+use hayward_model::{Guard, Mode, Response, ScopePolicy};
 use hayward_record::{
     compat::cryptnono::{EXECWHACKER_PORT, FLOWKILLER_PORT},
     mask::CommandLines,
@@ -48,8 +48,11 @@ impl Checker {
     pub(crate) fn policy(&mut self, raw: Raw) -> Option<Policy> {
         let mode = raw.mode.unwrap_or(Mode::Enforce);
         let command = match raw.guards {
-            Some(guards) => self.guard(guards).unwrap_or_else(|| Some(absent()))?,
-            None => self.command(RawCommand::default(), 0)?,
+            Some(guards) => match self.guard(guards) {
+                Some((raw, _)) => self.command(raw),
+                None => absent(),
+            },
+            None => self.command(RawCommand::default()),
         };
         let include = raw.scope.include;
         let selectors = |spanned: &[Spanned<RawSelector>]| -> Vec<RawSelector> {
@@ -75,12 +78,14 @@ impl Checker {
         );
         let mut overrides = Vec::new();
         for entry in raw.overrides {
-            let settings = self.guard(entry.guards).flatten();
-            let mode = settings.map_or(command.mode, |settings| settings.mode);
-            overrides.push((entry.r#match.value, mode));
+            let settings = self.overridden(&command, entry.guards);
+            overrides.push((entry.r#match.value, scope_policy(mode, &settings)));
         }
         let exclude = selectors(&raw.scope.exclude);
-        let scope = ScopeRules::compile(&include, &exclude, &overrides, command.mode);
+        let general = scope_policy(mode, &command);
+        let cgroup_root = self.cgroup_root(raw.cgroup_root);
+        let root = cgroup_root.as_deref().unwrap_or("/");
+        let scope = ScopeRules::compile(&include, &exclude, &overrides, general, root);
         // Selectors that are wrong by themselves have been told, each with its line.
         let scope = if self.problems.is_empty() {
             self.checked(line, scope)
@@ -102,7 +107,6 @@ impl Checker {
             );
         }
         let listen = self.listen(raw.metrics.listen);
-        let cgroup_root = self.cgroup_root(raw.cgroup_root);
         let cryptnono_listen = self.cryptnono_listen(raw.metrics.cryptnono)?;
         let mut compat_cryptnono = None;
         for name in raw.compat {
@@ -144,25 +148,23 @@ impl Checker {
         })
     }
 
-    /// The `command` guard of a `guards` mapping: none where something is wrong, inner none where it is not listed.
+    /// The `command` guard of a `guards` mapping, with its line; none where it is not listed.
     fn guard(
         &mut self,
         guards: BTreeMap<String, Spanned<RawGuard>>,
-    ) -> Option<Option<CommandSettings>> {
+    ) -> Option<(RawCommand, usize)> {
         let mut command = None;
         for (name, guard) in guards {
             let line = line_of(&guard);
             match (name.as_str(), guard.value) {
                 ("command", RawGuard::Short(mode)) => {
-                    command = self.command(
-                        RawCommand {
-                            mode: Some(mode),
-                            ..Default::default()
-                        },
-                        line,
-                    );
+                    let raw = RawCommand {
+                        mode: Some(mode),
+                        ..Default::default()
+                    };
+                    command = Some((raw, line));
                 }
-                ("command", RawGuard::Full(raw)) => command = self.command(raw, line),
+                ("command", RawGuard::Full(raw)) => command = Some((*raw, line)),
                 (later, _) if LATER_GUARDS.contains(&later) => {
                     self.problem(
                         line,
@@ -179,24 +181,63 @@ impl Checker {
                 }
             }
         }
-        command.map(Some)
+        command
     }
 
-    fn command(&mut self, raw: RawCommand, line: usize) -> Option<CommandSettings> {
-        let scan = raw.scan.unwrap_or_else(|| "10s".to_owned());
+    fn command(&mut self, raw: RawCommand) -> CommandSettings {
         let folder = "/etc/hayward/rules.d";
-        Some(CommandSettings {
+        CommandSettings {
             enabled: true,
             mode: raw.mode.unwrap_or(Mode::Enforce),
             response: raw.response.unwrap_or(Response::Kill),
-            rules: raw.rules.unwrap_or_else(|| {
-                let files = ["yaml", "json", "age"].map(|kind| format!("{folder}/*.{kind}"));
-                ["builtin".to_owned()].into_iter().chain(files).collect()
-            }),
-            fileless_kill: raw.fileless == Some(Fileless::Kill),
-            unscanned_kill: raw.unscanned == Some(Unscanned::Kill),
-            scan: self.checked(line, quantity::duration(&scan))?,
-        })
+            rules: raw.rules.map_or_else(
+                || {
+                    let files = ["yaml", "json", "age"].map(|kind| format!("{folder}/*.{kind}"));
+                    ["builtin".to_owned()].into_iter().chain(files).collect()
+                },
+                |rules| rules.value,
+            ),
+            fileless_kill: raw.fileless.is_some_and(|s| s.value == Fileless::Kill),
+            unscanned_kill: raw.unscanned.is_some_and(|s| s.value == Unscanned::Kill),
+            scan: self.duration(raw.scan, "10s").unwrap_or_default(),
+        }
+    }
+
+    /// The guard's settings with those that an override puts in their place.
+    fn overridden(
+        &mut self,
+        command: &CommandSettings,
+        guards: BTreeMap<String, Spanned<RawGuard>>,
+    ) -> CommandSettings {
+        let mut settings = command.clone();
+        let Some((raw, line)) = self.guard(guards) else {
+            return settings;
+        };
+        if !command.enabled {
+            self.problem(
+                line,
+                "the override is for the guard `command`, which is off".to_owned(),
+                "list `command` under `guards`, or remove the override",
+            );
+        }
+        let lines = [
+            ("rules", raw.rules.as_ref().map(line_of)),
+            ("fileless", raw.fileless.as_ref().map(line_of)),
+            ("unscanned", raw.unscanned.as_ref().map(line_of)),
+            ("scan", raw.scan.as_ref().map(line_of)),
+        ];
+        for (key, line) in lines {
+            if let Some(line) = line {
+                self.problem(
+                    line,
+                    format!("`{key}` is one for all workloads, and cannot stand in an override"),
+                    "set it under `guards`; an override takes `mode` and `response`",
+                );
+            }
+        }
+        settings.mode = raw.mode.unwrap_or(settings.mode);
+        settings.response = raw.response.unwrap_or(settings.response);
+        settings
     }
 
     fn listen(&mut self, listen: Option<Spanned<String>>) -> Option<Option<SocketAddr>> {
@@ -253,6 +294,18 @@ impl Checker {
         );
         None
     }
+}
+
+/// What the guard may do where these settings hold. Whoever says `observe` is obeyed.
+fn scope_policy(agent: Mode, command: &CommandSettings) -> ScopePolicy {
+    if !command.enabled {
+        return ScopePolicy::OUT;
+    }
+    let response = match command.response {
+        Response::Kill => Mode::Enforce,
+        Response::Observe => Mode::Observe,
+    };
+    ScopePolicy::of(Guard::Command, agent.and(command.mode).and(response))
 }
 
 /// A guard that is not listed is off.

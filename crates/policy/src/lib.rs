@@ -13,7 +13,7 @@ mod verdict;
 
 pub use quantity::duration as parse_duration;
 pub use reference::reference;
-pub use scope::{ScopePolicy, ScopeRules};
+pub use scope::ScopeRules;
 pub use settings::{
     ApiSettings, CommandSettings, DEFAULT_SETTINGS, JournalSettings, LogFormat, Policy,
     SettingsError,

@@ -47,7 +47,7 @@ pub(crate) enum RawSelector {
 #[derive(Debug, Clone)]
 pub(crate) enum RawGuard {
     Short(Mode),
-    Full(RawCommand),
+    Full(Box<RawCommand>),
 }
 
 /// Not derived as an untagged enum: its errors name neither the key that is wrong nor what would be right.
@@ -66,7 +66,8 @@ impl<'de> Deserialize<'de> for RawGuard {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawGuard, A::Error> {
-                RawCommand::deserialize(MapAccessDeserializer::new(map)).map(RawGuard::Full)
+                RawCommand::deserialize(MapAccessDeserializer::new(map))
+                    .map(|raw| RawGuard::Full(Box::new(raw)))
             }
         }
         deserializer.deserialize_any(Either)
@@ -78,10 +79,10 @@ impl<'de> Deserialize<'de> for RawGuard {
 pub(crate) struct RawCommand {
     pub(crate) mode: Option<Mode>,
     pub(crate) response: Option<Response>,
-    pub(crate) rules: Option<Vec<String>>,
-    pub(crate) fileless: Option<Fileless>,
-    pub(crate) unscanned: Option<Unscanned>,
-    pub(crate) scan: Option<String>,
+    pub(crate) rules: Option<Spanned<Vec<String>>>,
+    pub(crate) fileless: Option<Spanned<Fileless>>,
+    pub(crate) unscanned: Option<Spanned<Unscanned>>,
+    pub(crate) scan: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -1,25 +1,18 @@
 //! Which cgroups the guards may act in, as an ordered list of patterns over whole cgroup paths: the first that matches
-//! counts. The kernel compiles the same list, so both always agree.
+//! counts. The agent asks the same table as the kernel, so both always agree.
 
-use hayward_model::Mode;
-use regex_automata::meta::Regex;
+use hayward_model::ScopePolicy;
+use hayward_rules::table::{ScopeTable, check_scope, layout::SCOPE_PATH};
 
 use crate::raw::RawSelector;
-
-/// What the guards may do in a scope. Index 0 is "out of scope".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScopePolicy {
-    /// The `command` guard's mode.
-    pub command: Mode,
-}
 
 /// The compiled scope.
 #[derive(Debug, Clone)]
 pub struct ScopeRules {
-    patterns: Vec<(String, u16)>,
-    policies: Vec<Option<ScopePolicy>>,
+    table: ScopeTable,
+    general: ScopePolicy,
+    overrides: Vec<ScopePolicy>,
     users: bool,
-    regex: Regex,
 }
 
 /// Names of container cgroups of Docker, containerd, CRI-O, Podman, Kubernetes, LXC and systemd-nspawn, by driver. Ids
@@ -37,117 +30,109 @@ const CONTAINERS: [&str; 10] = [
     r".*/machine\.slice/machine-[^/]+\.scope",
 ];
 
-/// Processes of the runtimes themselves, which stand beside containers and are never in scope.
-const RUNTIMES: [&str; 3] = [
-    r".*/(libpod|crio)-conmon-[^/]+",
-    r".*/system\.slice/(docker|containerd|crio|cri-o|kubelet|podman|k3s|rke2-server|rke2-agent|hayward)\.(service|socket)",
-    r".*/(kubelet|runtime)\.slice(/[^/]+)?",
+/// Processes of the runtimes themselves, which stand beside containers and are never in scope. Only where the system
+/// puts them: below a container or a user's slice, anybody could make a cgroup of such a name.
+const RUNTIMES: [&str; 4] = [
+    r"/system\.slice/(docker|containerd|crio|cri-o|kubelet|podman|k3s|rke2-server|rke2-agent|hayward)\.(service|socket)",
+    r"/(kubelet|runtime)\.slice",
+    r"(/machine\.slice|/libpod_parent)?/(libpod|crio)-conmon-[^/]+",
+    r"/kubepods[^/]*(/besteffort|/burstable|/[^/]*pod[^/]*)*/crio-conmon-[^/]+",
 ];
 
 impl ScopeRules {
-    /// Compiles selectors. `overrides` come before `include`; `exclude` comes before both.
+    /// Compiles selectors. `overrides` come before `include`; `exclude` comes before both. The runtimes' services are
+    /// looked for in the host's root and in `cgroup_root`.
     pub(crate) fn compile(
         include: &[RawSelector],
         exclude: &[RawSelector],
-        overrides: &[(RawSelector, Mode)],
-        default: Mode,
+        overrides: &[(RawSelector, ScopePolicy)],
+        general: ScopePolicy,
+        cgroup_root: &str,
     ) -> Result<Self, String> {
-        let mut patterns: Vec<(String, u16)> = Vec::new();
+        let mut patterns: Vec<(String, ScopePolicy)> = Vec::new();
         for selector in exclude {
-            patterns.extend(regexes(selector)?.into_iter().map(|regex| (regex, 0)));
+            patterns.extend(regex(selector)?.map(|regex| (regex, ScopePolicy::EXCLUDED)));
         }
-        patterns.extend(RUNTIMES.iter().map(|regex| ((*regex).to_owned(), 0)));
-        let mut policies = vec![None, Some(ScopePolicy { command: default })];
-        let mut included = Vec::new();
+        let root = glob_regex(cgroup_root);
+        let runtimes = with_below(&format!("(?:{root})?(?:{})", RUNTIMES.join("|")));
+        patterns.push((runtimes, ScopePolicy::EXCLUDED));
+        for (selector, policy) in overrides {
+            patterns.extend(regex(selector)?.map(|regex| (regex, *policy)));
+        }
         for selector in include {
-            included.extend(regexes(selector)?);
+            patterns.extend(regex(selector)?.map(|regex| (regex, general)));
         }
-        for (selector, mode) in overrides {
-            let index = u16::try_from(policies.len()).unwrap_or(u16::MAX);
-            policies.push(Some(ScopePolicy { command: *mode }));
-            patterns.extend(regexes(selector)?.into_iter().map(|regex| (regex, index)));
-        }
-        patterns.extend(included.into_iter().map(|regex| (regex, 1)));
-        let patterns = join(&patterns);
-        let whole: Vec<_> = patterns
-            .iter()
-            .map(|(regex, _)| format!("^(?:{regex})$"))
-            .collect();
-        let regex = Regex::new_many(&whole).map_err(|error| error.to_string())?;
-        let users = include.iter().any(is_users);
         Ok(Self {
-            patterns,
-            policies,
-            users,
-            regex,
+            table: ScopeTable::compile(&patterns)?,
+            general,
+            overrides: overrides.iter().map(|(_, policy)| *policy).collect(),
+            users: include.iter().any(is_users),
         })
     }
 
-    /// Patterns over whole paths with their policy, for the kernel.
-    pub fn patterns(&self) -> &[(String, u16)] {
-        &self.patterns
+    /// The table, for the kernel.
+    pub fn table(&self) -> &ScopeTable {
+        &self.table
     }
 
-    /// Policies by index; none is "out of scope".
-    pub fn policies(&self) -> &[Option<ScopePolicy>] {
-        &self.policies
+    /// The policy where no override says anything else.
+    pub fn general(&self) -> ScopePolicy {
+        self.general
     }
 
-    /// Real users are in scope wherever they are.
+    /// The policies of the overrides, in order.
+    pub fn overrides(&self) -> &[ScopePolicy] {
+        &self.overrides
+    }
+
+    /// Real users are in scope wherever nothing excludes them.
     pub fn users(&self) -> bool {
         self.users
     }
 
-    /// The policy of a cgroup by its path below the cgroup root file system, 0 for none.
-    pub fn classify(&self, path: &str) -> u16 {
-        self.regex_first(path)
-            .map_or(0, |first| self.patterns[first].1)
-    }
-
-    fn regex_first(&self, path: &str) -> Option<usize> {
-        // An alternation of anchored patterns prefers the first; asking for each keeps that independent of the engine.
-        let mut set = regex_automata::PatternSet::new(self.patterns.len());
-        self.regex
-            .which_overlapping_matches(&regex_automata::Input::new(path), &mut set);
-        set.iter().map(|pattern| pattern.as_usize()).min()
+    /// The policy of a cgroup by its path below the cgroup root file system.
+    pub fn classify(&self, path: &str) -> ScopePolicy {
+        let mut path = path.as_bytes();
+        while path.len() > SCOPE_PATH {
+            let parent = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            path = &path[..parent];
+        }
+        self.table.policy(path)
     }
 }
 
 /// Says what is wrong with one selector by itself.
 pub(crate) fn check(selector: &RawSelector) -> Result<(), String> {
-    regexes(selector).map(|_| ())
+    match regex(selector)? {
+        Some(regex) => check_scope(&regex)
+            .map_err(|reason| format!("the selector cannot be judged in the kernel: {reason}")),
+        None => Ok(()),
+    }
 }
 
 fn is_users(selector: &RawSelector) -> bool {
     matches!(selector, RawSelector::Word(word) if word == "users")
 }
 
-/// One pattern for each run of patterns with the same policy, for the cgroups that match and everything below them.
-/// Joined before "and everything below", they cost a DFA one more state each, and not twice the states.
-fn join(patterns: &[(String, u16)]) -> Vec<(String, u16)> {
-    patterns
-        .chunk_by(|one, other| one.1 == other.1)
-        .map(|run| {
-            let regexes: Vec<_> = run.iter().map(|(regex, _)| regex.as_str()).collect();
-            (format!("(?:{})(?:/.*)?", regexes.join("|")), run[0].1)
-        })
-        .collect()
+/// What is below a cgroup comes with it.
+fn with_below(regex: &str) -> String {
+    format!("(?s:(?:{regex})(?:/.*)?)")
 }
 
-/// Patterns for the cgroups that a selector names; what is below them comes with them.
-fn regexes(selector: &RawSelector) -> Result<Vec<String>, String> {
+/// A pattern for the cgroups that a selector names, and for what is below them; none for `users`.
+fn regex(selector: &RawSelector) -> Result<Option<String>, String> {
     match selector {
         RawSelector::Word(word) => match word.as_str() {
-            "containers" => Ok(CONTAINERS.iter().map(|regex| (*regex).to_owned()).collect()),
-            "users" => Ok(Vec::new()),
-            glob if glob.starts_with('/') => Ok(vec![glob_regex(glob)]),
+            "containers" => Ok(Some(with_below(&CONTAINERS.join("|")))),
+            "users" => Ok(None),
+            glob if glob.starts_with('/') => Ok(Some(with_below(&glob_regex(glob)))),
             other => Err(format!(
                 "`{other}` selects nothing; write containers, users, a cgroup glob that starts with /, or {{unit: glob}}"
             )),
         },
         RawSelector::Keyed(keys) => match keys.iter().next() {
             Some((key, glob)) if key == "unit" && keys.len() == 1 => {
-                Ok(vec![format!(".*/{}", component(glob))])
+                Ok(Some(with_below(&format!(".*/{}", component(glob)))))
             }
             Some((key, _)) if ["namespace", "labels", "user", "image"].contains(&key.as_str()) => {
                 Err(format!(
@@ -185,7 +170,7 @@ fn component(glob: &str) -> String {
         match character {
             '*' => regex.push_str("[^/]*"),
             '?' => regex.push_str("[^/]"),
-            c if c.is_alphanumeric() => regex.push(c),
+            c if c.is_alphanumeric() || !c.is_ascii() => regex.push(c),
             c => regex.extend(['\\', c]),
         }
     }
@@ -193,94 +178,4 @@ fn component(glob: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scope(include: &[&str], exclude: &[&str]) -> ScopeRules {
-        let words = |words: &[&str]| -> Vec<RawSelector> {
-            words
-                .iter()
-                .map(|word| RawSelector::Word((*word).to_owned()))
-                .collect()
-        };
-        ScopeRules::compile(&words(include), &words(exclude), &[], Mode::Enforce).expect("a scope")
-    }
-
-    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-    #[test]
-    fn containers_of_every_runtime_are_in_scope_and_runtimes_are_not() {
-        let scope = scope(&["containers"], &[]);
-        for path in [
-            format!("/system.slice/docker-{ID}.scope"),
-            format!("/docker/{ID}"),
-            format!("/docker/{ID}/init"),
-            format!(
-                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-{ID}.scope"
-            ),
-            format!("/kubepods/besteffort/pod0c8e/{ID}"),
-            format!("/kubepods.slice/kubepods-pod1.slice/crio-{ID}.scope"),
-            format!("/kubelet/kubepods/burstable/pod1/{ID}"),
-            format!("/machine.slice/libpod-{ID}.scope"),
-            format!("/machine.slice/libpod-{ID}.scope/container"),
-            format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"),
-            format!("/k8s.io/{ID}"),
-            "/lxc.payload.web/system.slice/x.service".to_owned(),
-            "/machine.slice/machine-deb.scope".to_owned(),
-            format!("/docker/{ID}/kubepods/besteffort/pod1/{ID}"),
-        ] {
-            assert_eq!(scope.classify(&path), 1, "{path}");
-        }
-        for path in [
-            "/".to_owned(),
-            "/system.slice/docker.service".to_owned(),
-            "/system.slice/containerd.service".to_owned(),
-            "/system.slice/ssh.service".to_owned(),
-            format!("/machine.slice/libpod-conmon-{ID}.scope"),
-            "/kubelet.slice/kubelet.service".to_owned(),
-            "/user.slice/user-1000.slice/session-1.scope".to_owned(),
-            "/init.scope".to_owned(),
-        ] {
-            assert_eq!(scope.classify(&path), 0, "{path}");
-        }
-    }
-
-    #[test]
-    fn globs_exclusions_and_overrides_are_tried_in_order() {
-        let selector = |text: &str| RawSelector::Word(text.to_owned());
-        let scope = ScopeRules::compile(
-            &[selector("/ci.slice/**"), selector("/one")],
-            &[selector("/ci.slice/trusted")],
-            &[(selector("/ci.slice/new/**"), Mode::Observe)],
-            Mode::Enforce,
-        )
-        .expect("a scope");
-        for (path, policy) in [
-            ("/ci.slice/a", 1),
-            ("/ci.slice/a/b", 1),
-            ("/ci.slice", 0),
-            ("/ci.slice/trusted", 0),
-            ("/ci.slice/trusted/x", 0),
-            ("/ci.slice/new/x", 2),
-            ("/ci.slice/new", 1),
-            ("/one", 1),
-            ("/one/x", 1),
-            ("/onex", 0),
-        ] {
-            assert_eq!(scope.classify(path), policy, "{path}");
-        }
-        assert_eq!(
-            scope.policies()[2],
-            Some(ScopePolicy {
-                command: Mode::Observe
-            })
-        );
-    }
-
-    #[test]
-    fn what_needs_names_is_refused() {
-        let keyed = RawSelector::Keyed([("namespace".to_owned(), "x".to_owned())].into());
-        let error = ScopeRules::compile(&[keyed], &[], &[], Mode::Enforce).expect_err("refused");
-        assert!(error.contains("namespace"), "{error}");
-    }
-}
+mod tests;

@@ -206,6 +206,27 @@ mod tests {
             ("metrics: {listen: everywhere}\n", "no address with a port"),
             ("cgroup_root: x\n", "no path of a cgroup"),
             ("compat: [falco]\n", "no compatibility with `falco`"),
+            (
+                "overrides:\n  - match: /a\n    guards:\n      command:\n        mode: observe\n        rules: [x]\n",
+                "h.yaml:6: `rules` is one for all workloads",
+            ),
+            (
+                "overrides: [{match: /a, guards: {command: {scan: 1s}}}]\n",
+                "h.yaml:1: `scan` is one for all workloads",
+            ),
+            (
+                "overrides: [{match: /a, guards: {command: {fileless: kill}}}]\n",
+                "an override takes `mode` and `response`",
+            ),
+            (
+                "overrides: [{match: /a, guards: {command: {unscanned: kill}}}]\n",
+                "`unscanned` is one for all workloads",
+            ),
+            (
+                "guards: {}\noverrides:\n- {match: /a, guards: {command: enforce}}\n",
+                "h.yaml:3: the override is for the guard `command`, which is off",
+            ),
+            ("guards: {command: {scan: soon}}\n", "`soon` is no duration"),
         ] {
             let problems = problems(text);
             assert!(problems.contains(expected), "{text}: {problems}");

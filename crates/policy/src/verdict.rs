@@ -1,6 +1,6 @@
 //! A finding seen through the policy becomes a verdict. Pure.
 
-use hayward_model::{Action, Finding, Mode, Response, Verdict};
+use hayward_model::{Action, Finding, Guard, Mode, Response, ScopePolicy, Verdict};
 
 use crate::Policy;
 
@@ -15,16 +15,15 @@ impl Policy {
         rule_response: Option<Response>,
         path: Option<&str>,
     ) -> Verdict {
-        let response = rule_response.unwrap_or(self.command.response);
         let mode = match finding.done {
             Some(Action::Killed) => Mode::Enforce,
             Some(Action::Observed) => Mode::Observe,
+            _ if rule_response == Some(Response::Observe) => Mode::Observe,
             _ => self.mode_in(path).and(rule_mode),
         };
-        let mode = if response == Response::Observe {
-            Mode::Observe
-        } else {
-            mode
+        let response = match mode {
+            Mode::Enforce => Response::Kill,
+            Mode::Observe => rule_response.unwrap_or(self.command.response),
         };
         Verdict {
             finding,
@@ -35,13 +34,89 @@ impl Policy {
 
     /// The `command` guard's mode in a cgroup.
     fn mode_in(&self, path: Option<&str>) -> Mode {
-        let general = self.mode.and(self.command.mode);
-        let Some(path) = path else { return general };
-        let index = usize::from(self.scope_rules().classify(path));
-        match self.scope_rules().policies().get(index).copied().flatten() {
-            Some(policy) => self.mode.and(policy.command),
-            None if self.scope_rules().users() => general,
-            None => Mode::Observe,
+        let scope = self.scope_rules();
+        let policy = match path.map(|path| scope.classify(path)) {
+            None => scope.general(),
+            Some(ScopePolicy::OUT) if scope.users() => scope.general(),
+            Some(policy) => policy,
+        };
+        policy.mode(Guard::Command).unwrap_or(Mode::Observe)
+    }
+
+    /// How the `command` guard acts, and what should be said beside it: it enforces where any workload is enforced.
+    pub fn command_mode(&self) -> (Mode, Option<String>) {
+        let scope = self.scope_rules();
+        let mode_of = |policy: ScopePolicy| policy.mode(Guard::Command).unwrap_or(Mode::Observe);
+        let general = mode_of(scope.general());
+        let others = scope.overrides().iter();
+        let others = match others.filter(|policy| mode_of(**policy) != general).count() {
+            0 => None,
+            1 => Some("1 override".to_owned()),
+            more => Some(format!("{more} overrides")),
+        };
+        match (general, others) {
+            (Mode::Enforce, None) => (Mode::Enforce, None),
+            (Mode::Enforce, Some(others)) => {
+                (Mode::Enforce, Some(format!("observing in {others}")))
+            }
+            (Mode::Observe, Some(others)) => (
+                Mode::Enforce,
+                Some(format!("in {others} only; it observes elsewhere")),
+            ),
+            (Mode::Observe, None) => {
+                let by_mode = self.mode.and(self.command.mode) == Mode::Observe;
+                let key = if by_mode { "mode" } else { "response" };
+                (Mode::Observe, Some(format!("{key} is observe")))
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(text: &str) -> (Mode, String) {
+        let policy = Policy::parse("h.yaml", text).expect(text);
+        let (mode, reason) = policy.command_mode();
+        (mode, reason.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_guard_enforces_where_anything_is_enforced_and_says_where_it_does_not() {
+        let over = |guard: &str, modes: &[&str]| {
+            let overrides = modes.iter().enumerate().map(|(number, mode)| {
+                format!("  - {{match: /{number}, guards: {{command: {mode}}}}}\n")
+            });
+            let overrides: String = overrides.collect();
+            mode(&format!(
+                "guards: {{command: {guard}}}\noverrides:\n{overrides}"
+            ))
+        };
+        let enforce = |reason: &str| (Mode::Enforce, reason.to_owned());
+        assert_eq!(mode(""), enforce(""));
+        assert_eq!(over("enforce", &["{}", "enforce"]), enforce(""));
+        assert_eq!(
+            over("enforce", &["observe"]),
+            enforce("observing in 1 override")
+        );
+        assert_eq!(
+            over("enforce", &["observe", "{response: observe}"]),
+            enforce("observing in 2 overrides")
+        );
+        assert_eq!(
+            over("observe", &["enforce", "{}"]),
+            enforce("in 1 override only; it observes elsewhere")
+        );
+        let observe = |reason: &str| (Mode::Observe, reason.to_owned());
+        assert_eq!(over("observe", &["{}"]), observe("mode is observe"));
+        assert_eq!(
+            over("{response: observe}", &["{mode: enforce}"]),
+            observe("response is observe")
+        );
+        assert_eq!(
+            mode("mode: observe\noverrides: [{match: /a, guards: {command: enforce}}]\n"),
+            observe("mode is observe")
+        );
     }
 }

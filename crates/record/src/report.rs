@@ -1,4 +1,5 @@
-//! The report: what was stopped, or in observe mode would have been, by rule, image and namespace.
+//! The report: what was stopped, or in observe mode would have been, by rule and workload. No runtime is asked yet, so
+//! that records name neither images nor namespaces: the rows by image are then kinds of workload.
 
 use std::collections::HashMap;
 

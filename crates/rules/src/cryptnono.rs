@@ -8,7 +8,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     Origin, Rule,
-    file::{check_allow, veil},
+    file::{check_allow, is_reserved, veil},
 };
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +45,14 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
         hayward_yaml::parse(name, text).map_err(|problem| vec![veil(problem, secret)])?;
     let stem = name.rsplit('/').next().unwrap_or(name);
     let stem = stem.split('.').next().unwrap_or(stem);
+    if is_reserved(&format!("{stem}/")) {
+        return Err(vec![Problem {
+            file: name.to_owned(),
+            line: 0,
+            message: "ids that begin with hayward/ are ones that Hayward uses itself".to_owned(),
+            help: "rename the file: the ids of its rules begin with its name".to_owned(),
+        }]);
+    }
     let problems = check_allow(name, &raw.allowed_command_patterns, secret);
     if !problems.is_empty() {
         return Err(problems);

@@ -146,6 +146,11 @@ fn check(rule: &RawRule, origin: &Origin, secret: bool) -> Vec<Problem> {
             help,
         ));
     }
+    if is_reserved(&rule.id) {
+        let message = format!("the id {} is one that Hayward uses itself", rule.id);
+        let help = "rename the rule: ids that begin with hayward/, and fileless and unscanned, are reserved";
+        problems.push(problem(origin.line, message, help));
+    }
     if rule.banned.is_empty() && rule.executable.is_empty() {
         let message = format!("rule {} has neither `banned` nor `executable`", rule.id);
         problems.push(problem(
@@ -182,6 +187,11 @@ fn check(rule: &RawRule, origin: &Origin, secret: bool) -> Vec<Problem> {
     }
     problems.extend(check_allow(&origin.file, &rule.allow, secret));
     problems
+}
+
+/// Ids of the agent's own rules, and those that stand in records for a setting which decided.
+pub(crate) fn is_reserved(id: &str) -> bool {
+    id.starts_with("hayward/") || ["fileless", "unscanned"].contains(&id)
 }
 
 /// Errors about secret files name file and line, and quote nothing.

@@ -121,9 +121,12 @@ pub(crate) fn report(socket: &Path, json: bool, since: jiff::Timestamp) -> Resul
     }
     for (title, rows) in [
         ("RULE", &report.rules),
-        ("IMAGE", &report.images),
+        ("KIND", &report.images),
         ("NAMESPACE", &report.namespaces),
     ] {
+        if rows.is_empty() && title == "NAMESPACE" {
+            continue;
+        }
         let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
         show::table(
             &[title, "KILLED", "OBSERVED", "SPARED", "MISSED", "LAST SEEN"],

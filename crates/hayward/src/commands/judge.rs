@@ -1,9 +1,10 @@
 //! `hayward judge` and `check`: offline, with the very tables that the kernel gets.
 
+use hayward_kernel::size_class;
 use hayward_policy::Policy;
 use hayward_rules::{
     load,
-    table::{CommandTable, Judgement, scope_words},
+    table::{CommandTable, Judgement},
 };
 
 use crate::{
@@ -64,7 +65,9 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
 
 pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
     let (policy, table, notices) = compile(config)?;
-    scope_words(policy.scope_rules().patterns())?;
+    for words in [table.words(), policy.scope_rules().table().words()] {
+        size_class(words.len() * 4)?;
+    }
     if json {
         return show::json(&serde_json::json!({
             "rules": table.rules().len(), "table_bytes": table.words().len() * 4, "notices": notices,

@@ -7,9 +7,8 @@ use regex_automata::{
     util::{primitives::StateID, start, syntax},
 };
 
-use super::{
-    layout::{DFA_ACCEPT, DFA_CLASSES, DFA_START, DFA_STRIDE_SHIFT, DFA_TRANSITIONS, DFA_WORDS},
-    machine::Machine,
+use super::layout::{
+    DFA_ACCEPT, DFA_CLASSES, DFA_START, DFA_STRIDE_SHIFT, DFA_TRANSITIONS, DFA_WORDS,
 };
 use std::collections::HashMap;
 
@@ -27,7 +26,14 @@ pub(crate) enum Text {
 
 /// A DFA over whole texts, before it has a place in a table.
 #[derive(Debug)]
-pub(crate) struct Dfa(Machine);
+pub(crate) struct Dfa {
+    columns: Vec<u32>,
+    stride_shift: u32,
+    /// Rows of the states, state 0 being dead; entries are row offsets.
+    transitions: Vec<u32>,
+    accept: Vec<u32>,
+    start: u32,
+}
 
 impl Dfa {
     /// Builds the union of `patterns`, each matching whole texts. `accept` says, for the patterns that match, the
@@ -37,131 +43,159 @@ impl Dfa {
         text: Text,
         accept: impl Fn(&[usize]) -> u32,
     ) -> Result<Self, String> {
-        Ok(Self(machine(patterns, text, accept)?.smallest()))
+        let whole: Vec<_> = patterns
+            .iter()
+            .map(|pattern| format!(r"\A(?:{pattern})\z"))
+            .collect();
+        let dfa = dense::Builder::new()
+            .syntax(syntax(text))
+            .thompson(
+                thompson::Config::new()
+                    .utf8(false)
+                    .nfa_size_limit(Some(SIZE_LIMIT)),
+            )
+            .configure(
+                dense::Config::new()
+                    .start_kind(StartKind::Anchored)
+                    .match_kind(MatchKind::All)
+                    .dfa_size_limit(Some(SIZE_LIMIT))
+                    .determinize_size_limit(Some(4 * SIZE_LIMIT)),
+            )
+            .build_many(&whole)
+            .map_err(|error| explain(&error))?;
+        Self::lay_out(&dfa, text, accept)
     }
 
-    /// Builds an ordered list of patterns, each with a value (not 0): the first that matches counts.
-    pub(crate) fn first_of(patterns: &[(String, u32)], text: Text) -> Result<Self, String> {
-        let machines: Vec<Machine> = patterns
+    fn lay_out(
+        dfa: &dense::DFA<Vec<u32>>,
+        text: Text,
+        accept: impl Fn(&[usize]) -> u32,
+    ) -> Result<Self, String> {
+        let first = dfa
+            .start_state(&start::Config::new().anchored(Anchored::Yes))
+            .map_err(|error| error.to_string())?;
+        let mut numbers: HashMap<StateID, u32> = HashMap::from([(first, 1)]);
+        let mut states = vec![first];
+        let mut rows: Vec<[u32; 256]> = vec![[0; 256]];
+        let mut accepts = vec![0];
+        let mut next = 0;
+        while let Some(&state) = states.get(next) {
+            next += 1;
+            let mut row = [0; 256];
+            for byte in 0..=255u8 {
+                let target = dfa.next_state(state, byte);
+                if dfa.is_dead_state(target) {
+                    continue;
+                }
+                let number = u32::try_from(states.len() + 1).unwrap_or(u32::MAX);
+                let number = *numbers.entry(target).or_insert_with(|| {
+                    states.push(target);
+                    number
+                });
+                row[usize::from(byte)] = number;
+            }
+            if text == Text::CommandLine {
+                row[0] = row[usize::from(b' ')];
+            }
+            rows.push(row);
+            let end = dfa.next_eoi_state(state);
+            let matching: Vec<_> = if dfa.is_match_state(end) {
+                (0..dfa.match_len(end))
+                    .map(|i| dfa.match_pattern(end, i).as_usize())
+                    .collect()
+            } else {
+                Vec::new()
+            };
+            accepts.push(if matching.is_empty() {
+                0
+            } else {
+                accept(&matching)
+            });
+        }
+        Ok(Self::compress(&rows, &accepts))
+    }
+
+    /// Bytes that no state tells apart share a column, and states that no text tells apart a row.
+    fn compress(rows: &[[u32; 256]], accept: &[u32]) -> Self {
+        let mut columns = Vec::with_capacity(256);
+        let mut seen: HashMap<Vec<u32>, u32> = HashMap::new();
+        let mut samples = Vec::new();
+        for byte in 0..256 {
+            let column: Vec<u32> = rows.iter().map(|row| row[byte]).collect();
+            let number = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+            columns.push(*seen.entry(column).or_insert_with(|| {
+                samples.push(byte);
+                number
+            }));
+        }
+        let rows: Vec<Vec<u32>> = rows
             .iter()
-            .map(|(pattern, value)| {
-                let machine = machine(std::slice::from_ref(pattern), text, |_| *value)?;
-                Ok(machine.smallest())
-            })
-            .collect::<Result<_, String>>()?;
-        Ok(Self(Machine::first_of(&machines)?.smallest()))
+            .map(|row| samples.iter().map(|byte| row[*byte]).collect())
+            .collect();
+        let (class_of, classes) = equivalent(&rows, accept);
+        let stride_shift = samples.len().next_power_of_two().trailing_zeros();
+        let mut transitions = vec![0; classes << stride_shift];
+        let mut accepts = vec![0; classes];
+        for (state, row) in rows.iter().enumerate() {
+            let class = class_of[state] as usize;
+            accepts[class] = accept[state];
+            for (column, target) in row.iter().enumerate() {
+                transitions[(class << stride_shift) + column] =
+                    class_of[*target as usize] << stride_shift;
+            }
+        }
+        let start = class_of[1] << stride_shift;
+        Self {
+            columns,
+            stride_shift,
+            transitions,
+            accept: accepts,
+            start,
+        }
     }
 
     /// Appends the DFA to a table and returns its offset.
     pub(crate) fn append(&self, words: &mut Vec<u32>) -> u32 {
-        let Self(machine) = self;
-        let shift = machine.width.next_power_of_two().trailing_zeros();
-        let mut transitions = vec![0; machine.accept.len() << shift];
-        for (state, row) in machine.targets.chunks(machine.width.max(1)).enumerate() {
-            for (column, target) in row.iter().enumerate() {
-                transitions[(state << shift) + column] = target << shift;
-            }
-        }
         let at = words.len();
         words.resize(at + DFA_WORDS, 0);
         for (field, section) in [
-            (DFA_CLASSES, &machine.columns),
-            (DFA_TRANSITIONS, &transitions),
-            (DFA_ACCEPT, &machine.accept),
+            (DFA_CLASSES, &self.columns),
+            (DFA_TRANSITIONS, &self.transitions),
+            (DFA_ACCEPT, &self.accept),
         ] {
             words[at + field] = offset(words.len());
             words.extend_from_slice(section);
         }
-        words[at + DFA_STRIDE_SHIFT] = shift;
-        words[at + DFA_START] = machine.start << shift;
+        words[at + DFA_STRIDE_SHIFT] = self.stride_shift;
+        words[at + DFA_START] = self.start;
         offset(at)
     }
 }
 
-fn machine(
-    patterns: &[String],
-    text: Text,
-    accept: impl Fn(&[usize]) -> u32,
-) -> Result<Machine, String> {
-    let whole: Vec<_> = patterns
-        .iter()
-        .map(|pattern| format!(r"\A(?:{pattern})\z"))
-        .collect();
-    let dfa = dense::Builder::new()
-        .syntax(syntax(text))
-        .thompson(
-            thompson::Config::new()
-                .utf8(false)
-                .nfa_size_limit(Some(SIZE_LIMIT)),
-        )
-        .configure(
-            dense::Config::new()
-                .start_kind(StartKind::Anchored)
-                .match_kind(MatchKind::All)
-                .dfa_size_limit(Some(SIZE_LIMIT))
-                .determinize_size_limit(Some(4 * SIZE_LIMIT)),
-        )
-        .build_many(&whole)
-        .map_err(|error| explain(&error))?;
-    explore(&dfa, text, accept)
-}
-
-/// Numbers the states that can be reached. Of the bytes that the DFA does not tell apart, one is tried.
-fn explore(
-    dfa: &dense::DFA<Vec<u32>>,
-    text: Text,
-    accept: impl Fn(&[usize]) -> u32,
-) -> Result<Machine, String> {
-    let first = dfa
-        .start_state(&start::Config::new().anchored(Anchored::Yes))
-        .map_err(|error| error.to_string())?;
-    let classes = dfa.byte_classes();
-    let mut columns: Vec<u32> = (0..=255).map(|byte| u32::from(classes.get(byte))).collect();
-    if text == Text::CommandLine {
-        columns[0] = columns[usize::from(b' ')];
-    }
-    let mut samples: Vec<u8> = (0..=255).collect();
-    samples.dedup_by_key(|byte| classes.get(*byte));
-    let width = samples.len();
-    let mut numbers: HashMap<StateID, u32> = HashMap::from([(first, 1)]);
-    let mut states = vec![first];
-    let mut targets = vec![0; width];
-    let mut accepts = vec![0];
-    let mut next = 0;
-    while let Some(&state) = states.get(next) {
-        next += 1;
-        targets.extend(samples.iter().map(|sample| {
-            let target = dfa.next_state(state, *sample);
-            if dfa.is_dead_state(target) {
-                return 0;
-            }
-            let number = offset(states.len() + 1);
-            *numbers.entry(target).or_insert_with(|| {
-                states.push(target);
-                number
+/// Moore's algorithm: states are split by what they accept, and then by where they lead, until nothing splits any more.
+/// What they accept are our values, so this joins more than a minimization that knows patterns alone. Returns the class
+/// of each state and their number; the dead state 0 is class 0.
+fn equivalent(rows: &[Vec<u32>], accept: &[u32]) -> (Vec<u32>, usize) {
+    let mut class_of: Vec<u32> = vec![0; rows.len()];
+    let mut classes = 0;
+    loop {
+        let mut seen: HashMap<Vec<u32>, u32> = HashMap::new();
+        let next: Vec<u32> = rows
+            .iter()
+            .enumerate()
+            .map(|(state, row)| {
+                let mut key = vec![accept[state], class_of[state]];
+                key.extend(row.iter().map(|target| class_of[*target as usize]));
+                let number = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+                *seen.entry(key).or_insert(number)
             })
-        }));
-        let end = dfa.next_eoi_state(state);
-        let matching: Vec<_> = if dfa.is_match_state(end) {
-            (0..dfa.match_len(end))
-                .map(|i| dfa.match_pattern(end, i).as_usize())
-                .collect()
-        } else {
-            Vec::new()
-        };
-        accepts.push(if matching.is_empty() {
-            0
-        } else {
-            accept(&matching)
-        });
+            .collect();
+        class_of = next;
+        if seen.len() == classes {
+            return (class_of, classes);
+        }
+        classes = seen.len();
     }
-    Ok(Machine {
-        columns,
-        width,
-        targets,
-        accept: accepts,
-        start: 1,
-    })
 }
 
 /// Runs a DFA that lies in a table over a text. Returns the value it accepts with, 0 for none.

@@ -56,8 +56,15 @@ pub(crate) const DFA_ACCEPT: usize = 2;
 pub(crate) const DFA_STRIDE_SHIFT: usize = 3;
 pub(crate) const DFA_START: usize = 4;
 pub(crate) const DFA_WORDS: usize = 5;
-/// Where a table that holds nothing but a DFA has it.
-pub(crate) const DFA_AT_START: usize = 1;
+/// Selectors and overrides that a scope can hold.
+pub const MAX_SCOPE_ENTRIES: usize = 4096;
+/// Longer cgroup paths fall under their parent's policy.
+pub const SCOPE_PATH: usize = 1022;
+pub(crate) const SCOPE_COUNT: usize = 0;
+pub(crate) const SCOPE_ENTRIES: usize = 1;
+pub(crate) const SCOPE_POLICY: usize = 0;
+pub(crate) const SCOPE_DFA: usize = 1;
+pub(crate) const SCOPE_ENTRY_WORDS: usize = 2;
 pub(crate) const FILTER_FACTOR: u32 = 2_654_435_761;
 pub(crate) const FILTER_FOLD: u32 = 0x2020_2020;
 

@@ -10,13 +10,14 @@ mod executables;
 mod groups;
 mod judge;
 pub mod layout;
-mod machine;
 mod matched;
+mod scope;
 mod secrets;
 
 use jiff::Timestamp;
 
 pub use judge::Judgement;
+pub use scope::{ScopeTable, check_scope};
 pub use secrets::{Cut, Secrets};
 
 use crate::{Origin, Rule};
@@ -138,24 +139,6 @@ impl CommandTable {
     pub fn generation(&self) -> u32 {
         self.generation
     }
-}
-
-/// Compiles an ordered list of patterns over whole cgroup paths, each with a policy: the first that matches counts.
-pub fn scope_words(patterns: &[(String, u16)]) -> Result<Vec<u32>, TableError> {
-    let mut words = vec![0; layout::DFA_AT_START];
-    let patterns: Vec<_> = patterns
-        .iter()
-        .map(|(regex, policy)| (regex.clone(), u32::from(*policy) + 1))
-        .collect();
-    let dfa = Dfa::first_of(&patterns, Text::Path).map_err(|reason| TableError {
-        problems: vec![TableProblem {
-            origin: None,
-            message: format!("the scope cannot be judged in the kernel: {reason}"),
-            help: "use fewer or simpler globs in `scope` and `overrides`".to_owned(),
-        }],
-    })?;
-    dfa.append(&mut words);
-    Ok(words)
 }
 
 fn entries(rules: &[Rule], group_of: &[usize]) -> Vec<Entry> {

@@ -169,6 +169,10 @@ impl Secrets {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "one range is what is expected"
+)]
 mod tests {
     use hayward_model::Mode;
     use proptest::prelude::*;
