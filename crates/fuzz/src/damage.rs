@@ -12,6 +12,16 @@ pub struct Corpus {
     words: Vec<Vec<u8>>,
 }
 
+/// Damaged bytes, shown as text where they fail a test.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Input(pub Vec<u8>);
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}
+
 /// One damage, and where.
 #[derive(Debug, Clone)]
 enum Damage {
@@ -29,8 +39,20 @@ enum Damage {
 
 /// Numbers at which lengths, times and counters go wrong.
 const NUMBERS: [&str; 14] = [
-    "0", "-1", "1", "127", "255", "256", "65535", "65536", "2147483648", "4294967295", "4294967296",
-    "9223372036854775808", "18446744073709551615", "99999999999999999999999999",
+    "0",
+    "-1",
+    "1",
+    "127",
+    "255",
+    "256",
+    "65535",
+    "65536",
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "9223372036854775808",
+    "18446744073709551615",
+    "99999999999999999999999999",
 ];
 
 impl Corpus {
@@ -57,7 +79,7 @@ impl Corpus {
     }
 
     /// An input of the corpus with up to eight damages.
-    pub fn damaged(&self) -> impl Strategy<Value = Vec<u8>> + use<> {
+    pub fn damaged(&self) -> impl Strategy<Value = Input> + use<> {
         let corpus = self.clone();
         (any::<Index>(), vec(damage(), 0..8)).prop_map(move |(input, damages)| {
             let mut bytes = input.get(&corpus.inputs).clone();
@@ -65,14 +87,14 @@ impl Corpus {
                 corpus.apply(damage, &mut bytes);
                 bytes.truncate(MOST_BYTES);
             }
-            bytes
+            Input(bytes)
         })
     }
 
     /// The same as text; what is no UTF-8 is replaced.
     pub fn damaged_text(&self) -> impl Strategy<Value = String> + use<> {
         self.damaged()
-            .prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .prop_map(|input| String::from_utf8_lossy(&input.0).into_owned())
     }
 
     fn apply(&self, damage: &Damage, bytes: &mut Vec<u8>) {
@@ -166,11 +188,11 @@ mod tests {
         let corpus = Corpus::new(["rules:\n  - {id: a, banned: [x1]}\n"], ["mode"]);
         let strategy = corpus.damaged();
         let mut runner = TestRunner::deterministic();
-        let damaged: std::collections::HashSet<Vec<u8>> = (0..1000)
+        let damaged: std::collections::HashSet<Input> = (0..1000)
             .map(|_| strategy.new_tree(&mut runner).expect("a value").current())
             .collect();
         assert!(damaged.len() > 600, "{}", damaged.len());
-        assert!(damaged.iter().all(|bytes| bytes.len() <= MOST_BYTES));
-        assert!(damaged.iter().any(|bytes| bytes.len() > 10_000));
+        assert!(damaged.iter().all(|input| input.0.len() <= MOST_BYTES));
+        assert!(damaged.iter().any(|input| input.0.len() > 10_000));
     }
 }

@@ -5,5 +5,5 @@
 mod damage;
 mod throw;
 
-pub use damage::Corpus;
+pub use damage::{Corpus, Input};
 pub use throw::throw;

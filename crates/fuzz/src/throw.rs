@@ -24,11 +24,7 @@ const BATCH: u32 = 256;
 ///
 /// # Panics
 /// With the smallest input found that breaks the property, panics, or takes too long.
-pub fn throw<S: Strategy>(
-    cases: u32,
-    strategy: &S,
-    property: impl Fn(S::Value) -> TestCaseResult,
-) {
+pub fn throw<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value) -> TestCaseResult) {
     let seconds = std::env::var(SECONDS).ok();
     let seconds: Option<u64> = seconds.and_then(|text| text.parse().ok());
     let timed = |input| {

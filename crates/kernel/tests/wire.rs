@@ -80,7 +80,14 @@ mod tests {
         (verdict, bytes, numbers).prop_map(|(verdict, bytes, numbers)| {
             let (executable, command_line, match_window, comm) = bytes;
             let ([boot_ns, start_boot_ns, cgroup_id], words, rule, fileless) = numbers;
-            let [generation, pid, parent_pid, uid, command_line_bytes, match_end] = words;
+            let [
+                generation,
+                pid,
+                parent_pid,
+                uid,
+                command_line_bytes,
+                match_end,
+            ] = words;
             let comm: String = comm
                 .chars()
                 .scan(0, |length, c| {
@@ -161,8 +168,8 @@ mod tests {
             })
             .collect();
         let words = [0u32, 1, 127, 128, 129, 512, 513, u32::MAX].map(u32::to_ne_bytes);
-        throw(1000, &Corpus::new(inputs, words).damaged(), |bytes| {
-            holds(&bytes)
+        throw(1000, &Corpus::new(inputs, words).damaged(), |input| {
+            holds(&input.0)
         });
     }
 

@@ -10,6 +10,7 @@ mod executables;
 mod groups;
 mod judge;
 pub mod layout;
+mod minimize;
 
 use jiff::Timestamp;
 
