@@ -2,7 +2,7 @@
 //! counts. The kernel compiles the same list, so both always agree.
 
 use hayward_model::Mode;
-use regex_automata::meta::Regex;
+use regex_automata::{meta::Regex, util::syntax};
 
 use crate::raw::RawSelector;
 
@@ -73,7 +73,12 @@ impl ScopeRules {
             .iter()
             .map(|(regex, _)| format!("^(?:{regex})$"))
             .collect();
-        let regex = Regex::new_many(&whole).map_err(|error| error.to_string())?;
+        // Over bytes, as the kernel's: a path need not be UTF-8, and `?` must not mean two things.
+        let regex = Regex::builder()
+            .syntax(syntax::Config::new().unicode(false).utf8(false))
+            .configure(Regex::config().utf8_empty(false))
+            .build_many(&whole)
+            .map_err(|error| error.to_string())?;
         let users = include.iter().any(is_users);
         Ok(Self {
             patterns,
@@ -185,8 +190,9 @@ fn component(glob: &str) -> String {
         match character {
             '*' => regex.push_str("[^/]*"),
             '?' => regex.push_str("[^/]"),
-            c if c.is_alphanumeric() => regex.push(c),
-            c => regex.extend(['\\', c]),
+            // A backslash gives letters, digits and angle brackets a meaning, and is refused before what is no ASCII.
+            c if c.is_ascii_punctuation() && !"<>".contains(c) => regex.extend(['\\', c]),
+            c => regex.push(c),
         }
     }
     regex
@@ -195,6 +201,8 @@ fn component(glob: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hayward_rules::table::{scope_policy, scope_words};
+    use proptest::{collection::vec, prelude::*};
 
     fn scope(include: &[&str], exclude: &[&str]) -> ScopeRules {
         let words = |words: &[&str]| -> Vec<RawSelector> {
@@ -275,6 +283,61 @@ mod tests {
                 command: Mode::Observe
             })
         );
+    }
+
+    #[test]
+    fn globs_mean_what_they_say_whatever_they_hold() {
+        for (glob, inside, outside) in [
+            ("/a<b>", "/a<b>", "/ab"),
+            ("/a b-c", "/a b-c", "/a b"),
+            ("/é–x*", "/é–x1", "/é-x"),
+            ("/a??", "/aé", "/aéé"),
+            (r"/a\x2d", r"/a\x2d", "/a-"),
+        ] {
+            let scope = scope(&[glob], &[]);
+            assert_eq!(scope.classify(inside), 1, "{glob} {inside}");
+            assert_eq!(scope.classify(outside), 0, "{glob} {outside}");
+        }
+    }
+
+    /// The kernel judges by the compiled table, the agent by the regular expressions.
+    #[test]
+    fn agent_and_kernel_agree_on_damaged_globs_and_paths_and_never_panics() {
+        let globs = [
+            "/ci.slice/**",
+            "/a/*/b?",
+            "containers",
+            "/system.slice/docker-0a.scope",
+            "/user.slice/user-1000.slice/é",
+        ];
+        let words = ["**", "*", "?", "/", ".scope", "<", ">", "\\", "^", "$", "."];
+        let corpus = hayward_fuzz::Corpus::new(globs, words);
+        let text = || {
+            corpus
+                .damaged_text()
+                .prop_map(|text| text.chars().take(200).collect())
+        };
+        let texts = (vec(text(), 1..4), vec(text(), 1..8));
+        hayward_fuzz::throw(100, &texts, |(globs, paths): (Vec<String>, Vec<String>)| {
+            let selectors: Vec<_> = globs.iter().cloned().map(RawSelector::Word).collect();
+            let Ok(scope) = ScopeRules::compile(&selectors, &[], &[], Mode::Enforce) else {
+                return Ok(());
+            };
+            let Ok(table) = scope_words(scope.patterns()) else {
+                return Ok(());
+            };
+            for path in paths.iter().chain(&globs) {
+                let by_kernel = scope_policy(&table, path.as_bytes());
+                prop_assert_eq!(
+                    u32::from(scope.classify(path)),
+                    by_kernel,
+                    "{} {:?}",
+                    path,
+                    globs
+                );
+            }
+            Ok(())
+        });
     }
 
     #[test]

@@ -156,6 +156,11 @@ pub fn scope_words(patterns: &[(String, u16)]) -> Result<Vec<u32>, TableError> {
     Ok(words)
 }
 
+/// The policy of a cgroup's path by the words of [`scope_words`], as the kernel finds it; 0 is none.
+pub fn scope_policy(words: &[u32], path: &[u8]) -> u32 {
+    dfa::run(words, layout::DFA_AT_START, path.iter().copied()).saturating_sub(1)
+}
+
 fn entries(rules: &[Rule], group_of: &[usize]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
