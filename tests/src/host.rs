@@ -96,7 +96,7 @@ pub struct Host {
 impl Host {
     /// Makes the place. Its rules ban [`BANNED`], spared by `--help`.
     pub fn new() -> Self {
-        let mounts = fs::read_to_string("/proc/mounts").expect("/proc/mounts");
+        let mounts = fs::read("/proc/mounts").expect("/proc/mounts");
         let mount = cgroup2_mount(&mounts).expect("a cgroup2 mount");
         sweep(&mount, Path::new("/sys/fs/bpf"));
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
