@@ -55,7 +55,10 @@ pub fn decrypt(bytes: &[u8], identity: &Path) -> Result<Vec<u8>, SecretError> {
         .read_to_end(&mut binary)
         .map_err(|error| damaged(error.to_string()))?;
     if !has_header(&binary) {
-        let message = format!("no age header of at most {} KiB", MOST_HEADER >> 10);
+        let message = format!(
+            "it is no age file, or its header is longer than {} KiB",
+            MOST_HEADER >> 10
+        );
         return Err(damaged(message));
     }
     let decryptor =
