@@ -102,7 +102,7 @@ impl Host {
 
     /// The same, with a binary that is not the tests' own.
     pub fn with_binary(binary: &Path) -> Self {
-        let mounts = fs::read_to_string("/proc/mounts").expect("/proc/mounts");
+        let mounts = fs::read("/proc/mounts").expect("/proc/mounts");
         let mount = cgroup2_mount(&mounts).expect("a cgroup2 mount");
         sweep(&mount, Path::new("/sys/fs/bpf"));
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

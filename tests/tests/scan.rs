@@ -4,7 +4,7 @@
 mod tests {
     use std::{
         fs,
-        os::unix::process::ExitStatusExt,
+        os::unix::{ffi::OsStrExt, process::ExitStatusExt},
         process::{Child, Command},
     };
 
@@ -24,6 +24,7 @@ mod tests {
             .env("PROCS", host.inside.join("cgroup.procs"))
             .env("PROGRAM", program)
             .env("WORD", BANNED)
+            .env("FOLDER", host.folder.path())
             .spawn()
             .expect("a shell")
     }
@@ -54,6 +55,20 @@ mod tests {
         assert_eq!(running.wait().expect("a child").signal(), Some(9));
         let record = host.wait_for_records("killed", 1).remove(0);
         assert_eq!(record["evidence"]["judged_at"], "scan");
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_utf8_is_found() {
+        let host = Host::new();
+        let name = std::ffi::OsStr::from_bytes(b"\xff");
+        let program = host.folder.path().join(name);
+        std::os::unix::fs::symlink("/usr/bin/perl", program).expect("a link");
+        let program = r#""$FOLDER/$(printf '\377')" -e 'sleep 60' "$WORD""#;
+        let mut running = start(&host, program);
+        let host = host.start(&scanning());
+        assert_eq!(running.wait().expect("a child").signal(), Some(9));
+        let record = host.wait_for_records("killed", 1).remove(0);
+        assert_eq!(record["process"]["comm"], "\u{fffd}");
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Dur
 use axum::{
     Json, Router,
     body::Body,
-    extract::{ConnectInfo, Query, State, connect_info::Connected},
+    extract::{
+        ConnectInfo, Query, State,
+        connect_info::Connected,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -76,8 +80,21 @@ impl From<AgentError> for ApiError {
     }
 }
 
-/// Body of `POST /v1/off` and `POST /v1/on`.
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+/// Body of `POST /v1/off` and `POST /v1/on`. A misspelt key must not switch off for ever.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OffRequest {
     /// One guard; none for all.
     pub guard: Option<Guard>,
@@ -87,6 +104,7 @@ pub struct OffRequest {
 
 /// Body of `POST /v1/reload`.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReloadRequest {
     /// Only say what would change.
     pub dry_run: bool,
@@ -94,13 +112,14 @@ pub struct ReloadRequest {
 
 /// Body of `POST /v1/forget`.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ForgetRequest {
     /// A user id, or a workload's name.
     pub subject: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct EventsQuery {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -205,6 +224,11 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/off", post(off))
         .route("/v1/on", post(on))
         .route("/v1/forget", post(forget))
+        .fallback(async || ApiError(StatusCode::NOT_FOUND, "there is no such path".to_owned()))
+        .method_not_allowed_fallback(async || {
+            let message = "this path has another method".to_owned();
+            ApiError(StatusCode::METHOD_NOT_ALLOWED, message)
+        })
         .with_state(agent)
 }
 
@@ -215,8 +239,9 @@ async fn status(State(agent): State<Arc<Agent>>) -> impl IntoResponse {
 /// Records as JSON lines.
 async fn events(
     State(agent): State<Arc<Agent>>,
-    Query(query): Query<EventsQuery>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
+    let Query(query) = query?;
     let query = JournalQuery {
         since: query.since,
         until: query.until,
@@ -253,18 +278,20 @@ async fn events(
 async fn reload(
     State(agent): State<Arc<Agent>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<ReloadRequest>,
+    request: Result<Json<ReloadRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let actor = peer.operator()?;
+    let Json(request) = request?;
     Ok(Json(agent.reload(request.dry_run, Some(actor))?))
 }
 
 async fn off(
     State(agent): State<Arc<Agent>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<OffRequest>,
+    request: Result<Json<OffRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let actor = peer.operator()?;
+    let Json(request) = request?;
     agent.off(
         request.guard,
         request.seconds.map(Duration::from_secs),
@@ -276,9 +303,10 @@ async fn off(
 async fn on(
     State(agent): State<Arc<Agent>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<OffRequest>,
+    request: Result<Json<OffRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let actor = peer.operator()?;
+    let Json(request) = request?;
     agent.on(request.guard, actor)?;
     Ok(Json(agent.status()))
 }
@@ -286,9 +314,13 @@ async fn on(
 async fn forget(
     State(agent): State<Arc<Agent>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(request): Json<ForgetRequest>,
+    request: Result<Json<ForgetRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let actor = peer.operator()?;
+    let Json(request) = request?;
     let removed = agent.forget(&request.subject, actor)?;
     Ok(Json(serde_json::json!({ "removed": removed })))
 }
+
+#[cfg(test)]
+mod tests;

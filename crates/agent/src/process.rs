@@ -66,13 +66,41 @@ pub(crate) fn is_same(start_boot_ns: u64, other: u64) -> bool {
     start_boot_ns.abs_diff(other) <= NS_PER_TICK
 }
 
-/// The name stands in parentheses and may hold anything, so fields are counted from the last one.
+/// The name stands in parentheses and may hold anything, so fields are counted from the last one. It need not be UTF-8
+/// either: who names itself so must not be invisible.
 fn stat(pid: u32) -> Option<(String, u32, u64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(bytes: &[u8]) -> Option<(String, u32, u64)> {
+    let text = String::from_utf8_lossy(bytes);
     let (head, tail) = text.rsplit_once(')')?;
     let comm = head.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = tail.split_whitespace().collect();
     let parent_pid = fields.get(1)?.parse().ok()?;
     let start: u64 = fields.get(19)?.parse().ok()?;
-    Some((comm, parent_pid, start * NS_PER_TICK))
+    Some((comm, parent_pid, start.checked_mul(NS_PER_TICK)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hayward_fuzz::{Corpus, throw};
+
+    const STAT: &[u8] = b"42 (na) \xff(me) S 7 42 42 0 -1 4194304 91 0 0 0 0 0 0 0 20 0 1 0 12345 5898240 219 18446744073709551615 1 1 0\n";
+
+    #[test]
+    fn a_process_whose_name_is_no_utf8_is_read() {
+        let read = parse_stat(STAT).expect("it is read");
+        assert_eq!(read, ("na) \u{fffd}(me".to_owned(), 7, 12345 * NS_PER_TICK));
+    }
+
+    #[test]
+    fn parsing_damaged_process_status_never_panics() {
+        let strategy = Corpus::new([STAT], [") S 1", "18446744073709551615"]).damaged();
+        throw(500, &strategy, |input| {
+            let _ = parse_stat(&input.0);
+            Ok(())
+        });
+    }
 }

@@ -64,7 +64,7 @@ impl Agent {
     /// Starts an agent with a policy read from `settings_file` (none: the defaults).
     pub fn start(policy: Policy, settings_file: Option<PathBuf>) -> Result<Running, AgentError> {
         require_privileges()?;
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let mounts = fs::read("/proc/mounts").unwrap_or_default();
         let mount = cgroup2_mount(&mounts).ok_or(AgentError::NoCgroup2)?;
         let root = mount.join(policy.cgroup_root.trim_start_matches('/'));
         fs::metadata(&root).map_err(|source| AgentError::CgroupRoot {

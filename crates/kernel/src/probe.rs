@@ -56,7 +56,8 @@ fn cgroup2() -> Feature {
 
 /// Looks for a mount of a file system type.
 fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
-    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mounts = fs::read("/proc/mounts").unwrap_or_default();
+    let mounts = String::from_utf8_lossy(&mounts);
     let at = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(1);
         let at = fields.next()?;

@@ -32,6 +32,46 @@ mod tests {
         }
     }
 
+    /// Offsets at which the kernel programs read on, or change what they read with.
+    const BORDERS: [usize; 6] = [255, 4095, 4096, 8191, 131_000, 200_000];
+
+    /// A command line of banned strings that are nearly there: in either case, with a byte changed or left out, with
+    /// word characters, bytes that are no ASCII, or the end of an argument before and behind.
+    fn near_miss(random: &mut Random, banned: &[Vec<u8>], far: bool) -> Vec<u8> {
+        const BETWEEN: [&[u8]; 10] = [
+            b" ",
+            b"\0",
+            b"-",
+            b"_",
+            b"a",
+            b"Z",
+            b"0",
+            b"\xc3\xa9",
+            b"\xff",
+            b"",
+        ];
+        let mut line = Vec::new();
+        if far {
+            let border = BORDERS[random.below(BORDERS.len() - 1)];
+            line.resize(border - random.below(24), b'x');
+        }
+        for _ in 0..1 + random.below(4) {
+            line.extend_from_slice(BETWEEN[random.below(BETWEEN.len())]);
+            let mut text = banned[random.below(banned.len())].clone();
+            let at = random.below(text.len());
+            match random.below(6) {
+                0 => text.make_ascii_uppercase(),
+                1 => text[at] ^= 0x20,
+                2 => text[at] = b"abcAB_ -/\xc3\xa9\0"[random.below(12)],
+                3 => drop(text.remove(at)),
+                _ => {}
+            }
+            line.append(&mut text);
+        }
+        line.extend_from_slice(BETWEEN[random.below(BETWEEN.len())]);
+        line
+    }
+
     fn rule(index: usize, banned: Vec<Vec<u8>>, mode: Mode, allow: Vec<String>) -> Rule {
         Rule {
             id: format!("r{index}"),
@@ -70,6 +110,7 @@ mod tests {
         let mut random = Random(0x5eed_cafe_f00d_0001);
         let alphabet = b"abcAB_ -/\0\xc3\xa9";
         let mut judged = 0u32;
+        let mut verdicts = std::collections::BTreeMap::new();
         for _ in 0..50 {
             let rules: Vec<Rule> = (0..1 + random.below(12))
                 .map(|index| {
@@ -91,28 +132,36 @@ mod tests {
                     rule(index, strings, mode, allow)
                 })
                 .collect();
+            let banned: Vec<_> = rules.iter().flat_map(|rule| rule.banned.clone()).collect();
             let table = CommandTable::compile(rules, 7, |_| 0).expect("good rules");
             let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
             for round in 0..2000 {
-                let most = if round % 100 == 0 { 9000 } else { 60 };
-                let mut line = random.text(alphabet, most);
+                let mut line = if round % 2 == 0 {
+                    near_miss(&mut random, &banned, round % 50 == 0)
+                } else {
+                    random.text(alphabet, if round % 100 == 1 { 9000 } else { 60 })
+                };
                 line.push(0);
                 let by_kernel = kernel.judge(&line).expect("the program runs");
                 let by_library = expected(table.judge(&line, None, 0));
-                assert_eq!(by_kernel, by_library, "{}", String::from_utf8_lossy(&line));
+                assert_eq!(by_kernel, by_library, "{}", line.escape_ascii());
+                *verdicts.entry(format!("{by_library:?}")).or_insert(0) += 1;
                 judged += 1;
             }
         }
         assert_eq!(judged, 100_000);
+        // Lines that are all clean, or none, would show little.
+        let clean = verdicts.get("None").copied().unwrap_or(0);
+        assert!((20_000..80_000).contains(&clean), "{clean} are clean");
+        assert!(verdicts.len() > 20, "{verdicts:?}");
     }
 
     #[test]
     fn a_banned_string_is_found_at_every_offset_and_across_every_border() {
         let table = sentinel(b"hayward-sentinel");
         let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
-        let borders = [0usize, 255, 4095, 4096, 8191, 131_000, 200_000];
-        for offset in borders
-            .into_iter()
+        for offset in std::iter::once(0)
+            .chain(BORDERS)
             .flat_map(|at| at.saturating_sub(20)..=at + 1)
         {
             let mut line = vec![b'x'; offset.saturating_sub(1)];

@@ -170,8 +170,9 @@ fn component(glob: &str) -> String {
         match character {
             '*' => regex.push_str("[^/]*"),
             '?' => regex.push_str("[^/]"),
-            c if c.is_alphanumeric() || !c.is_ascii() => regex.push(c),
-            c => regex.extend(['\\', c]),
+            // A backslash gives letters, digits and angle brackets a meaning, and is refused before what is no ASCII.
+            c if c.is_ascii_punctuation() && !"<>".contains(c) => regex.extend(['\\', c]),
+            c => regex.push(c),
         }
     }
     regex

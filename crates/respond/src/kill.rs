@@ -91,8 +91,10 @@ pub fn kill(pid: u32, start_boot_ns: u64) -> Result<Killed, KillError> {
     }
 }
 
+/// The program's name, which stands in it, need not be UTF-8.
 fn started(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
     let fields = text.rsplit_once(')')?.1;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
     Some(ticks * NS_PER_TICK)
@@ -102,7 +104,7 @@ fn started(pid: u32) -> Option<u64> {
 mod tests {
     use super::*;
     use std::{
-        os::unix::process::ExitStatusExt,
+        os::unix::{ffi::OsStrExt, process::ExitStatusExt},
         process::{Child, Command},
     };
 
@@ -117,6 +119,18 @@ mod tests {
         assert_eq!(kill(child.id(), start).expect("killed"), Killed::Killed);
         assert_eq!(child.wait().expect("it ended").signal(), Some(9));
         assert_eq!(kill(child.id(), start).expect("gone"), Killed::AlreadyGone);
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_utf8_is_ended_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = std::ffi::OsStr::from_bytes(b"sl\xffeep");
+        let program = folder.path().join(name);
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("a link");
+        let mut child = Command::new(program).arg("60").spawn().expect("a child");
+        let start = started(child.id()).expect("a start time");
+        assert_eq!(kill(child.id(), start).expect("killed"), Killed::Killed);
+        assert_eq!(child.wait().expect("it ended").signal(), Some(9));
     }
 
     #[test]

@@ -75,6 +75,14 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
                 help: "an empty string would be found everywhere: remove it".to_owned(),
             }]);
         }
+        if text.value.contains('\0') {
+            return Err(vec![Problem {
+                file: name.to_owned(),
+                line,
+                message: "a banned string with a NUL byte".to_owned(),
+                help: "arguments are joined by spaces: write a space".to_owned(),
+            }]);
+        }
         let text = text.value.into_bytes();
         if !texts.insert(text.clone()) {
             continue;
@@ -176,6 +184,13 @@ mod tests {
         assert!(!is_cryptnono(
             "rules: [{id: a, banned: [bannedCommandStrings]}]"
         ));
+    }
+
+    #[test]
+    fn strings_that_could_not_be_exported_are_refused() {
+        let text = "{\"bannedCommandStrings\": [\"x\",\n\"a\\u0000b\"]}";
+        let problems = parse("c.json", text, false).expect_err("a NUL byte");
+        assert_eq!(problems[0].line, 2, "{problems:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use hayward_model::Mode;
 use hayward_yaml::{Problem, Spanned, line_of};
 use serde::Deserialize;
 
-use crate::{Origin, Rule, render};
+use crate::{Origin, Rule, file, render};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,7 +15,7 @@ struct Recipe {
     lists: BTreeMap<String, Vec<String>>,
     templates: Vec<Spanned<String>>,
     #[serde(default)]
-    allow: Vec<String>,
+    allow: Vec<Spanned<String>>,
     #[serde(default)]
     mode: Option<Mode>,
     #[serde(default)]
@@ -26,11 +26,14 @@ struct Recipe {
 
 /// Most strings that one recipe may give: beyond, a slip such as a list crossed with itself is likelier than a wish.
 const MOST_STRINGS: usize = 1_000_000;
+/// Most bytes that they may have together.
+const MOST_BYTES: usize = 64 << 20;
 
 /// Expands a recipe: `{name}` in a template stands for each entry of the list `name`.
 pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
     let recipe: Recipe = hayward_yaml::parse(file, recipe)?;
     let mut strings = BTreeSet::new();
+    let mut bytes_given = 0;
     for template in &recipe.templates {
         let problem = |message: String, help: String| Problem {
             file: file.to_owned(),
@@ -54,9 +57,16 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
                     format!("lists are {}", known.join(", ")),
                 )
             })?;
-            if expanded.len() * list.len() + strings.len() > MOST_STRINGS {
+            let heads = expanded.iter().map(String::len).sum::<usize>();
+            let entries = list.iter().map(String::len).sum::<usize>();
+            let count = expanded.len() * list.len();
+            let bytes = heads * list.len() + (entries + before.len() * list.len()) * expanded.len();
+            if count + strings.len() > MOST_STRINGS || bytes + bytes_given > MOST_BYTES {
                 return Err(problem(
-                    format!("the recipe gives more than {MOST_STRINGS} strings"),
+                    format!(
+                        "the recipe gives more than {MOST_STRINGS} strings, or {} MiB of them",
+                        MOST_BYTES >> 20
+                    ),
                     "use fewer lists in one template".to_owned(),
                 ));
             }
@@ -69,7 +79,10 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
                 .collect();
             rest = after;
         }
-        strings.extend(expanded.into_iter().map(|head| head + rest));
+        for head in expanded {
+            bytes_given += head.len() + rest.len();
+            strings.insert(head + rest);
+        }
     }
     let whole = |message: &str, help: &str| Problem {
         file: file.to_owned(),
@@ -85,11 +98,17 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
         let help = "an empty string would be found everywhere: remove the empty entries";
         return Err(whole("the recipe gives an empty string", help));
     }
+    if let Some(problem) = file::check_allow(file, &recipe.allow, false)
+        .into_iter()
+        .next()
+    {
+        return Err(problem);
+    }
     let rule = Rule {
         id: recipe.id,
         banned: strings.into_iter().map(String::into_bytes).collect(),
         executable: Vec::new(),
-        allow: recipe.allow,
+        allow: recipe.allow.into_iter().map(|allow| allow.value).collect(),
         mode: recipe.mode.unwrap_or(Mode::Enforce),
         response: None,
         reason: recipe.reason,
@@ -101,10 +120,46 @@ pub fn generate(file: &str, recipe: &str) -> Result<String, Problem> {
             line: 1,
         },
     };
-    render(&[rule]).map_err(|message| Problem {
-        file: file.to_owned(),
-        line: 0,
-        message,
-        help: String::new(),
-    })
+    let text = render(&[rule]).map_err(|message| whole(&message, ""))?;
+    // What is given away must load: an empty id or a NUL byte in an entry shows here.
+    match file::parse(file, &text, false) {
+        Ok(_) => Ok(text),
+        Err(problems) => Err(problems.into_iter().next().map_or_else(
+            || whole("what the recipe gives is no rule file", ""),
+            |problem| Problem { line: 0, ..problem },
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(recipe: &str) -> Problem {
+        generate("r.yaml", recipe).expect_err(recipe)
+    }
+
+    #[test]
+    fn what_would_not_load_is_refused() {
+        let recipe = "id: a\nlists: {}\ntemplates: [x]\nallow:\n  - ok\n  - '('\n";
+        let problem = refused(recipe);
+        assert_eq!(problem.line, 6, "{problem}");
+        assert!(problem.message.contains("unclosed"), "{problem}");
+        for recipe in [
+            "id: ''\nlists: {}\ntemplates: [x]\n",
+            "id: a\nlists: {n: [\"x\\0\"]}\ntemplates: ['{n}']\n",
+        ] {
+            assert_eq!(refused(recipe).line, 0, "{recipe}");
+        }
+    }
+
+    #[test]
+    fn more_bytes_than_anybody_wants_are_refused_before_they_are_made() {
+        let long = "x".repeat(10_000);
+        let entries: Vec<String> = (0..900).map(|number| format!("{long}{number}")).collect();
+        let entries = entries.join(", ");
+        let recipe = format!("id: a\nlists: {{n: [{entries}]}}\ntemplates: ['{{n}}{{n}}']\n");
+        let problem = refused(&recipe);
+        assert!(problem.message.contains("64 MiB"), "{problem}");
+    }
 }

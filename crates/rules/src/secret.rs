@@ -50,8 +50,19 @@ pub fn decrypt(bytes: &[u8], identity: &Path) -> Result<Vec<u8>, SecretError> {
         .into_identities()
         .map_err(|error| unusable(error.to_string()))?;
     let damaged = |error: String| SecretError::Decrypt(error);
+    let mut binary = Vec::new();
+    ArmoredReader::new(bytes)
+        .read_to_end(&mut binary)
+        .map_err(|error| damaged(error.to_string()))?;
+    if !has_header(&binary) {
+        let message = format!(
+            "it is no age file, or its header is longer than {} KiB",
+            MOST_HEADER >> 10
+        );
+        return Err(damaged(message));
+    }
     let decryptor =
-        Decryptor::new(ArmoredReader::new(bytes)).map_err(|error| damaged(error.to_string()))?;
+        Decryptor::new_buffered(binary.as_slice()).map_err(|error| damaged(error.to_string()))?;
     let mut reader = decryptor
         .decrypt(
             identities
@@ -64,6 +75,18 @@ pub fn decrypt(bytes: &[u8], identity: &Path) -> Result<Vec<u8>, SecretError> {
         .read_to_end(&mut plain)
         .map_err(|error| damaged(error.to_string()))?;
     Ok(plain)
+}
+
+/// Longest header that is read, and most lines in it: enough for 250 recipients. The library parses a header anew from
+/// its beginning for each further line, so that a damaged one without an end would take hours.
+const MOST_HEADER: usize = 32 << 10;
+const MOST_LINES: usize = 512;
+
+/// Whether the line that ends a header comes early enough.
+fn has_header(binary: &[u8]) -> bool {
+    let head = &binary[..binary.len().min(MOST_HEADER)];
+    let mut lines = head.split(|byte| *byte == b'\n').take(MOST_LINES);
+    lines.any(|line| line.starts_with(b"---"))
 }
 
 /// Encrypts bytes for all recipients (`age1...`), armoured.

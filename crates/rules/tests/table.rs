@@ -187,6 +187,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_pattern_of_many_states_is_compiled_or_refused_in_seconds() {
+        for pattern in [
+            "x{1,9000}",
+            "[^a]{20000}",
+            "(?:.*a){40}",
+            "(x{1,200}y{1,200}){1,200}",
+            ".*a.{18}",
+        ] {
+            let begin = std::time::Instant::now();
+            let rules = vec![rule("a", &["b"], &[pattern])];
+            let compiled = CommandTable::compile(rules, 1, |_| 0).map(|table| table.words().len());
+            let took = begin.elapsed();
+            println!("{pattern}: {took:?}, {:?}", compiled.is_ok());
+            assert!(took.as_secs() < 20, "{pattern}: {took:?}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(3000))]
 

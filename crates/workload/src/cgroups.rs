@@ -3,8 +3,9 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ffi::OsString,
     fs,
-    os::unix::fs::MetadataExt,
+    os::unix::{ffi::OsStringExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -15,13 +16,41 @@ use crate::name;
 /// Paths kept; the oldest goes first.
 const MOST_KEPT: usize = 16_384;
 
-/// Where cgroup2 is mounted, by the text of /proc/mounts: with hybrid hierarchies not at /sys/fs/cgroup itself.
-pub fn cgroup2_mount(mounts: &str) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
-        let mut fields = line.split(' ').skip(1);
+/// Where cgroup2 is mounted, by what /proc/mounts holds: with hybrid hierarchies not at /sys/fs/cgroup itself. Users
+/// may mount under names that are no UTF-8 (FUSE), which must not hide the other mounts.
+pub fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
+    mounts.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b' ').skip(1);
         let at = fields.next()?;
-        (fields.next()? == "cgroup2").then(|| PathBuf::from(at.replace("\\040", " ")))
+        (fields.next()? == b"cgroup2").then(|| PathBuf::from(OsString::from_vec(unescaped(at))))
     })
+}
+
+/// The kernel writes white space and `\` as three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = match (byte, after) {
+            (
+                b'\\',
+                [
+                    high @ b'0'..=b'3',
+                    middle @ b'0'..=b'7',
+                    low @ b'0'..=b'7',
+                    after @ ..,
+                ],
+            ) => Some((
+                (high - b'0') << 6 | (middle - b'0') << 3 | (low - b'0'),
+                after,
+            )),
+            _ => None,
+        };
+        let (byte, after) = escaped.unwrap_or((*byte, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    bytes
 }
 
 /// The cgroups of this host.
@@ -94,15 +123,32 @@ impl Cgroups {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hayward_fuzz::{Corpus, throw};
 
     #[test]
     fn the_mount_is_found_in_pure_and_hybrid_hierarchies() {
-        let pure = "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        let pure = b"proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
         assert_eq!(cgroup2_mount(pure), Some("/sys/fs/cgroup".into()));
         let hybrid =
-            "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+            b"tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         assert_eq!(cgroup2_mount(hybrid), Some("/sys/fs/cgroup/unified".into()));
-        assert_eq!(cgroup2_mount("proc /proc proc rw 0 0\n"), None);
+        assert_eq!(cgroup2_mount(b"proc /proc proc rw 0 0\n"), None);
+    }
+
+    #[test]
+    fn other_mounts_may_have_any_name() {
+        let mounts = b"x /home/a/\xff fuse.x rw 0 0\nnone /a\\040b\\134\\011\\9 cgroup2 rw 0 0\n";
+        assert_eq!(cgroup2_mount(mounts), Some("/a b\\\t\\9".into()));
+    }
+
+    #[test]
+    fn parsing_damaged_mounts_never_panics() {
+        let line = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        let corpus = Corpus::new([line], ["\\040", "\\377", "\\40", " cgroup2 "]);
+        throw(500, &corpus.damaged(), |input| {
+            let _ = cgroup2_mount(&input.0);
+            Ok(())
+        });
     }
 
     #[test]

@@ -77,6 +77,8 @@ fn is_unit(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hayward_fuzz::{Corpus, throw};
+    use proptest::prelude::*;
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const UID: &str = "0c8e2f1a-1b2c-4d3e-9f00-112233445566";
@@ -149,5 +151,30 @@ mod tests {
                 "{path}"
             );
         }
+    }
+
+    #[test]
+    fn naming_damaged_cgroups_never_panics() {
+        let corpus = Corpus::new(
+            [
+                format!("/kubepods/besteffort/pod{UID}/{ID}"),
+                format!("/user.slice/user-1000.slice/user@1000.service/libpod-{ID}.scope"),
+                format!("/kubepods-pod{UID}.slice/cri-containerd-{ID}.scope"),
+                "/system.slice/ssh.service".to_owned(),
+            ],
+            [
+                ".slice", ".scope", "pod", "-pod", "docker-", "user-", "kubepods",
+            ],
+        );
+        throw(500, &corpus.damaged_text(), |path| {
+            let workload = name(1, &path);
+            prop_assert_eq!(&workload.cgroup, &path);
+            if let Some(id) = &workload.container_id {
+                prop_assert_eq!((id.len(), workload.kind), (64, WorkloadKind::Container));
+                prop_assert!(path.contains(id.as_str()));
+            }
+            prop_assert!(workload.name.len() <= path.len().max(12));
+            Ok(())
+        });
     }
 }

@@ -45,7 +45,8 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> 
         let line = line.trim();
         line.is_empty() || line.starts_with('#')
     });
-    serde_saphyr::from_str(if empty { "{}" } else { text }).map_err(|error| {
+    let text = if empty { "{}" } else { text };
+    serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map_or(0, |location| location.line());
         let message = plain(&error.to_string());
@@ -57,6 +58,19 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> 
             help,
         }
     })
+}
+
+/// A text may hold as much as it has bytes for: lists of a million strings are read, and aliases that multiply a small
+/// text are still refused.
+fn options(bytes: usize) -> serde_saphyr::Options {
+    let default = serde_saphyr::Budget::default();
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: default.max_nodes.max(bytes),
+            max_events: default.max_events.max(2 * bytes),
+            max_total_scalar_bytes: default.max_total_scalar_bytes.max(bytes),
+        },
+    }
 }
 
 /// Line of a value that was parsed as [`Spanned`].
@@ -169,6 +183,32 @@ mod tests {
     fn a_wrong_type_names_its_line() {
         let problem = parse::<Sample>("a.yaml", "mode: x\ncount: many\n").expect_err("wrong type");
         assert_eq!(problem.line, 2, "{problem}");
+    }
+
+    #[test]
+    fn a_long_list_is_read_and_a_text_that_multiplies_itself_is_not() {
+        let strings: Vec<String> = (0..400_000).map(|number| format!("a{number}")).collect();
+        let text = format!("[{}]", strings.join(", "));
+        let read: Vec<String> = parse("a", &text).expect("a long list");
+        assert_eq!(read.len(), strings.len());
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..10 {
+            let below = format!("*a{}, ", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        let bomb = parse::<serde::de::IgnoredAny>("a", &text);
+        assert!(bomb.is_err());
+    }
+
+    #[test]
+    fn a_deep_text_is_refused() {
+        for deep in ["[", "{a: ", "- ", "? ", "[{a: "] {
+            let text = deep.repeat(100_000);
+            assert!(
+                parse::<serde::de::IgnoredAny>("a", &text).is_err(),
+                "{deep}"
+            );
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Drop for Throwaway {
 
 pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
     let status: StatusReport = client::get(socket, "/v1/status")?;
-    let mounts = fs::read_to_string("/proc/mounts")?;
+    let mounts = fs::read("/proc/mounts")?;
     let mount = cgroup2_mount(&mounts).ok_or(hayward_agent::AgentError::NoCgroup2)?;
     let folder = mount.join(status.cgroup_root.trim_start_matches('/'));
     let id: String = format!("{:064x}", std::process::id());

@@ -210,3 +210,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn globs_mean_what_they_say_whatever_they_hold() {
+    for (glob, inside, outside) in [
+        ("/a<b>", "/a<b>", "/ab"),
+        ("/a b-c", "/a b-c", "/a b"),
+        ("/é–x*", "/é–x1", "/é-x"),
+        ("/a??", "/aé", "/aéé"),
+        (r"/a\x2d", r"/a\x2d", "/a-"),
+    ] {
+        let scope = scope(&[glob], &[], &[]);
+        assert_eq!(scope.classify(inside), enforce(), "{glob} {inside}");
+        assert_eq!(scope.classify(outside), OUT, "{glob} {outside}");
+    }
+}

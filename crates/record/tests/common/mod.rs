@@ -73,6 +73,7 @@ pub(crate) fn open(directory: &Path) -> Journal {
 }
 
 /// The pids of the records that a query finds, and how many lines could not be read.
+#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn pids(directory: &Path, query: Query) -> (Vec<u32>, u64) {
     let mut records = Reader::open(directory).unwrap().query(query).unwrap();
     let pids = records

@@ -7,8 +7,9 @@ use regex_automata::{
     util::{primitives::StateID, start, syntax},
 };
 
-use super::layout::{
-    DFA_ACCEPT, DFA_CLASSES, DFA_START, DFA_STRIDE_SHIFT, DFA_TRANSITIONS, DFA_WORDS,
+use super::{
+    layout::{DFA_ACCEPT, DFA_CLASSES, DFA_START, DFA_STRIDE_SHIFT, DFA_TRANSITIONS, DFA_WORDS},
+    minimize,
 };
 use std::collections::HashMap;
 
@@ -74,28 +75,39 @@ impl Dfa {
         let first = dfa
             .start_state(&start::Config::new().anchored(Anchored::Yes))
             .map_err(|error| error.to_string())?;
+        // Bytes that the DFA does not tell apart share a column from the start: a row of 256 for each state would be
+        // half a gigabyte for the largest that is allowed.
+        let mut samples: Vec<u8> = Vec::new();
+        let mut column_of_class: HashMap<u8, usize> = HashMap::new();
+        let columns: Vec<usize> = (0..=255u8)
+            .map(|byte| {
+                let nul = byte == 0 && text == Text::CommandLine;
+                let byte = if nul { b' ' } else { byte };
+                let class = dfa.byte_classes().get(byte);
+                *column_of_class.entry(class).or_insert_with(|| {
+                    samples.push(byte);
+                    samples.len() - 1
+                })
+            })
+            .collect();
         let mut numbers: HashMap<StateID, u32> = HashMap::from([(first, 1)]);
         let mut states = vec![first];
-        let mut rows: Vec<[u32; 256]> = vec![[0; 256]];
+        let mut rows: Vec<Vec<u32>> = vec![vec![0; samples.len()]];
         let mut accepts = vec![0];
         let mut next = 0;
         while let Some(&state) = states.get(next) {
             next += 1;
-            let mut row = [0; 256];
-            for byte in 0..=255u8 {
-                let target = dfa.next_state(state, byte);
+            let mut row = vec![0; samples.len()];
+            for (column, byte) in samples.iter().enumerate() {
+                let target = dfa.next_state(state, *byte);
                 if dfa.is_dead_state(target) {
                     continue;
                 }
-                let number = u32::try_from(states.len() + 1).unwrap_or(u32::MAX);
-                let number = *numbers.entry(target).or_insert_with(|| {
+                let number = offset(states.len() + 1);
+                row[column] = *numbers.entry(target).or_insert_with(|| {
                     states.push(target);
                     number
                 });
-                row[usize::from(byte)] = number;
-            }
-            if text == Text::CommandLine {
-                row[0] = row[usize::from(b' ')];
             }
             rows.push(row);
             let end = dfa.next_eoi_state(state);
@@ -112,27 +124,31 @@ impl Dfa {
                 accept(&matching)
             });
         }
-        Ok(Self::compress(&rows, &accepts))
+        Ok(Self::compress(&columns, &rows, &accepts))
     }
 
-    /// Bytes that no state tells apart share a column, and states that no text tells apart a row.
-    fn compress(rows: &[[u32; 256]], accept: &[u32]) -> Self {
+    /// Columns that no state tells apart become one, and states that no text tells apart.
+    fn compress(column_of: &[usize], rows: &[Vec<u32>], accept: &[u32]) -> Self {
         let mut columns = Vec::with_capacity(256);
         let mut seen: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut samples = Vec::new();
-        for byte in 0..256 {
-            let column: Vec<u32> = rows.iter().map(|row| row[byte]).collect();
-            let number = u32::try_from(seen.len()).unwrap_or(u32::MAX);
-            columns.push(*seen.entry(column).or_insert_with(|| {
-                samples.push(byte);
-                number
+        let mut joined: HashMap<usize, u32> = HashMap::new();
+        for &column in column_of {
+            columns.push(*joined.entry(column).or_insert_with(|| {
+                let targets: Vec<u32> = rows.iter().map(|row| row[column]).collect();
+                let number = offset(seen.len());
+                *seen.entry(targets).or_insert_with(|| {
+                    samples.push(column);
+                    number
+                })
             }));
         }
+        drop(seen);
         let rows: Vec<Vec<u32>> = rows
             .iter()
-            .map(|row| samples.iter().map(|byte| row[*byte]).collect())
+            .map(|row| samples.iter().map(|column| row[*column]).collect())
             .collect();
-        let (class_of, classes) = equivalent(&rows, accept);
+        let (class_of, classes) = minimize::classes(&rows, accept);
         let stride_shift = samples.len().next_power_of_two().trailing_zeros();
         let mut transitions = vec![0; classes << stride_shift];
         let mut accepts = vec![0; classes];
@@ -169,32 +185,6 @@ impl Dfa {
         words[at + DFA_STRIDE_SHIFT] = self.stride_shift;
         words[at + DFA_START] = self.start;
         offset(at)
-    }
-}
-
-/// Moore's algorithm: states are split by what they accept, and then by where they lead, until nothing splits any more.
-/// What they accept are our values, so this joins more than a minimization that knows patterns alone. Returns the class
-/// of each state and their number; the dead state 0 is class 0.
-fn equivalent(rows: &[Vec<u32>], accept: &[u32]) -> (Vec<u32>, usize) {
-    let mut class_of: Vec<u32> = vec![0; rows.len()];
-    let mut classes = 0;
-    loop {
-        let mut seen: HashMap<Vec<u32>, u32> = HashMap::new();
-        let next: Vec<u32> = rows
-            .iter()
-            .enumerate()
-            .map(|(state, row)| {
-                let mut key = vec![accept[state], class_of[state]];
-                key.extend(row.iter().map(|target| class_of[*target as usize]));
-                let number = u32::try_from(seen.len()).unwrap_or(u32::MAX);
-                *seen.entry(key).or_insert(number)
-            })
-            .collect();
-        class_of = next;
-        if seen.len() == classes {
-            return (class_of, classes);
-        }
-        classes = seen.len();
     }
 }
 

@@ -42,18 +42,25 @@ fn component(glob: &str) -> Result<String, String> {
             '*' => regex.push_str("[^/]*"),
             '?' => regex.push_str("[^/]"),
             '[' => {
-                regex.push('[');
-                if characters.next_if_eq(&'!').is_some() {
-                    regex.push_str("^/");
+                let negated = characters.next_if_eq(&'!').is_some();
+                if !negated && characters.peek() == Some(&']') {
+                    return Err("'[]' holds nothing".to_owned());
                 }
+                regex.push_str(if negated { "[[^/" } else { "[[" });
                 loop {
                     match characters.next() {
                         None => return Err("'[' has no ']'".to_owned()),
-                        Some(']') => break regex.push(']'),
+                        Some(']') => break,
                         Some('-') => regex.push('-'),
+                        // Bytes are matched one by one, and such a character is several.
+                        Some(inside) if !inside.is_ascii() => {
+                            return Err(format!("'[...]' holds ASCII alone, and no '{inside}'"));
+                        }
                         Some(inside) => push_literal(&mut regex, inside),
                     }
                 }
+                // A range such as [+-9] must not reach over the border of a component.
+                regex.push_str("]&&[^/]]");
             }
             '{' => {
                 depth += 1;
@@ -76,7 +83,8 @@ fn component(glob: &str) -> Result<String, String> {
 
 fn push_literal(regex: &mut String, character: char) {
     if character.is_ascii() {
-        if !character.is_ascii_alphanumeric() {
+        // A backslash gives letters, digits and angle brackets a meaning.
+        if character.is_ascii_punctuation() && !"<>".contains(character) {
             regex.push('\\');
         }
         regex.push(character);
@@ -124,11 +132,21 @@ mod tests {
         assert!(matches("/x/[a-c]?", "/x/b1"));
         assert!(!matches("/x/[!a-c]?", "/x/b1"));
         assert!(matches("/x/é", "/x/é"));
+        assert!(matches("/x/<a b>", "/x/<a b>"));
+        assert!(matches("/x/a[<>+]", "/x/a<"));
+    }
+
+    #[test]
+    fn a_range_stays_within_a_component() {
+        assert!(matches("a[+-9]b", "/x/a5b"));
+        assert!(!matches("a[+-9]b", "/b/a"));
+        assert!(!matches("b[+-9]a", "/x/a/b"));
+        assert!(!matches("a[!x]b", "/x/b/a"));
     }
 
     #[test]
     fn bad_globs_are_refused() {
-        for glob in ["a/b", "/a//b", "/a/[b", "/a/{b"] {
+        for glob in ["a/b", "/a//b", "/a/[b", "/a/{b", "[é]", "[a-é]", "[]"] {
             assert!(reversed_regex(glob).is_err(), "{glob}");
         }
     }

@@ -11,6 +11,7 @@ mod groups;
 mod judge;
 pub mod layout;
 mod matched;
+mod minimize;
 mod scope;
 mod secrets;
 

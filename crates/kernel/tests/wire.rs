@@ -1,0 +1,202 @@
+//! Bytes of the ring: whatever they are, an event or an error comes of them.
+
+#[cfg(test)]
+mod tests {
+    use hayward_fuzz::{Corpus, throw};
+    use hayward_kernel::wire::{WireError, decode};
+    use hayward_model::{Event, ExecEvent, KernelVerdict, UnscannedCause};
+    use proptest::{collection::vec, prelude::*};
+
+    const PATH_BYTES: usize = 512;
+    const WINDOW_BYTES: usize = 128;
+    const FIXED_BYTES: usize = 96 + 2 * PATH_BYTES + WINDOW_BYTES;
+
+    /// What the kernel programs do, after `struct exec_event` of `bpf/layout.h`.
+    fn encode(event: &ExecEvent) -> Vec<u8> {
+        let mut bytes = vec![0; FIXED_BYTES];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        let verdict: u32 = match event.verdict {
+            KernelVerdict::Killed => 1,
+            KernelVerdict::Observed => 2,
+            KernelVerdict::Spared => 3,
+            KernelVerdict::Unscanned(UnscannedCause::TooLong) => 4,
+            KernelVerdict::Unscanned(UnscannedCause::ReadFailed) => 5,
+        };
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short");
+        for (at, field) in [
+            (0, 1),
+            (4, verdict),
+            (32, event.generation),
+            (36, event.pid),
+            (40, event.parent_pid),
+            (44, event.uid),
+            (48, event.rule.unwrap_or(u32::MAX)),
+            (52, u32::from(event.fileless)),
+            (56, event.command_line_bytes),
+            (60, event.match_end),
+            (64, length(&event.executable)),
+            (68, length(&event.match_window)),
+            (72, length(&event.command_line)),
+            (76, event.unscanned.map_or(0, cause_number)),
+        ] {
+            put(at, &field.to_ne_bytes());
+        }
+        put(8, &event.boot_ns.to_ne_bytes());
+        put(16, &event.start_boot_ns.to_ne_bytes());
+        put(24, &event.cgroup_id.to_ne_bytes());
+        put(80, event.comm.as_bytes());
+        // Paths are written from the end of their first half backwards.
+        let path_end = 96 + PATH_BYTES;
+        put(path_end - event.executable.len(), &event.executable);
+        put(FIXED_BYTES - WINDOW_BYTES, &event.match_window);
+        bytes.extend_from_slice(&event.command_line);
+        bytes
+    }
+
+    fn cause_number(cause: UnscannedCause) -> u32 {
+        match cause {
+            UnscannedCause::TooLong => 4,
+            UnscannedCause::ReadFailed => 5,
+        }
+    }
+
+    /// Arguments as readers see them: joined by spaces, no NUL inside.
+    fn joined(most: usize) -> impl Strategy<Value = Vec<u8>> {
+        vec(1..=255u8, 0..=most)
+    }
+
+    fn event() -> impl Strategy<Value = ExecEvent> {
+        let verdict = prop_oneof![
+            Just(KernelVerdict::Killed),
+            Just(KernelVerdict::Observed),
+            Just(KernelVerdict::Spared),
+            Just(KernelVerdict::Unscanned(UnscannedCause::TooLong)),
+            Just(KernelVerdict::Unscanned(UnscannedCause::ReadFailed)),
+        ];
+        let bytes = (
+            vec(any::<u8>(), 0..=PATH_BYTES),
+            joined(4096),
+            joined(WINDOW_BYTES),
+            "[^\0]{0,5}",
+        );
+        let numbers = (
+            any::<[u64; 3]>(),
+            any::<[u32; 6]>(),
+            proptest::option::of(0..u32::MAX),
+            any::<bool>(),
+            proptest::sample::select(vec![
+                None,
+                Some(UnscannedCause::TooLong),
+                Some(UnscannedCause::ReadFailed),
+            ]),
+        );
+        (verdict, bytes, numbers).prop_map(|(verdict, bytes, numbers)| {
+            let (executable, command_line, match_window, comm) = bytes;
+            let ([boot_ns, start_boot_ns, cgroup_id], words, rule, fileless, unscanned) = numbers;
+            let [
+                generation,
+                pid,
+                parent_pid,
+                uid,
+                command_line_bytes,
+                match_end,
+            ] = words;
+            let comm: String = comm
+                .chars()
+                .scan(0, |length, c| {
+                    *length += c.len_utf8();
+                    (*length <= 15).then_some(c)
+                })
+                .collect();
+            ExecEvent {
+                boot_ns,
+                generation,
+                pid,
+                parent_pid,
+                start_boot_ns,
+                uid,
+                cgroup_id,
+                verdict,
+                rule,
+                comm,
+                executable,
+                command_line,
+                command_line_bytes,
+                match_end,
+                match_window,
+                fileless,
+                unscanned,
+            }
+        })
+    }
+
+    #[test]
+    fn an_event_comes_out_as_it_was_put_in() {
+        throw(300, &event(), |event| {
+            prop_assert_eq!(decode(&encode(&event)), Ok(Event::Exec(event)));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_truncated_event_is_an_error_wherever_it_is_cut() {
+        throw(
+            300,
+            &(event(), any::<prop::sample::Index>()),
+            |(event, cut)| {
+                let bytes = encode(&event);
+                let cut = cut.index(bytes.len());
+                let decoded = decode(&bytes[..cut]);
+                prop_assert!(
+                    matches!(
+                        decoded,
+                        Err(WireError::TooShort(length)) if length == cut
+                    ) || decoded == Err(WireError::BadLength("line")),
+                    "{:?}",
+                    decoded
+                );
+                Ok(())
+            },
+        );
+    }
+
+    /// No field is longer than what it was read from, so that a lie about a length takes no memory.
+    fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
+        if let Ok(Event::Exec(event)) = decode(bytes) {
+            prop_assert!(event.executable.len() <= PATH_BYTES);
+            prop_assert!(event.match_window.len() <= WINDOW_BYTES);
+            prop_assert!(event.command_line.len() <= bytes.len() - FIXED_BYTES);
+            prop_assert!(!event.command_line.contains(&0));
+            prop_assert!(!event.comm.contains('\0'));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn decoding_damaged_events_never_panics() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let inputs: Vec<Vec<u8>> = (0..20)
+            .map(|_| {
+                let tree = event().new_tree(&mut runner).expect("an event");
+                encode(&proptest::strategy::ValueTree::current(&tree))
+            })
+            .collect();
+        let words = [0u32, 1, 127, 128, 129, 512, 513, u32::MAX].map(u32::to_ne_bytes);
+        throw(1000, &Corpus::new(inputs, words).damaged(), |input| {
+            holds(&input.0)
+        });
+    }
+
+    #[test]
+    fn decoding_arbitrary_bytes_never_panics() {
+        // Behind a header that is right, so that most of it is read as fields.
+        let bytes = (vec(any::<u8>(), 0..2500), any::<bool>(), 0..7u32);
+        throw(1000, &bytes, |(mut bytes, header, verdict)| {
+            if header && bytes.len() >= 8 {
+                bytes[..4].copy_from_slice(&1u32.to_ne_bytes());
+                bytes[4..8].copy_from_slice(&verdict.to_ne_bytes());
+            }
+            holds(&bytes)
+        });
+    }
+}
