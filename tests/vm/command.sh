@@ -29,6 +29,10 @@ lives out-of-root-lives /other $banned
 writes record-is-there '"killed".*"rule":"builtin/test".*"/bin/busybox".*"cgroup":"/test/box/inner"' hayward events --json
 writes metrics-count 'hayward_verdicts_total\{guard="command",action="killed"\} 4' \
 	wget -q -O - http://127.0.0.1:9752/metrics
+deep=/test/box
+for _ in $(seq 200); do deep=$deep/x; done
+mkdir -p $cgroups$deep
+dies banned-dies-two-hundred-levels-down $deep $banned
 # A name cannot be banned for a script, whose executable is the shell.
 cp /bin/busybox /test/xmrig
 exits banned-executable-dies 137 sh -c "echo \$\$ > $cgroups/test/box/cgroup.procs && exec /test/xmrig true"
