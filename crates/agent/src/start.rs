@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    thread::JoinHandle,
+    thread::{JoinHandle, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -75,12 +75,22 @@ impl Agent {
         let canary_argument = canary::banned_argument();
         let generation = first_generation();
         let watch = Watch::since(Stamps::take(settings_file.as_deref(), &policy));
-        let (notices, table) = compile(&policy, &canary_argument, generation)?;
+        // Neither needs the other, and together they are half of what a start takes.
+        let (compiled, scope) = std::thread::scope(|threads| {
+            let scope = std::thread::Builder::new()
+                .name("scope".to_owned())
+                .spawn_scoped(threads, || scope_words(policy.scope_rules().patterns()));
+            let compiled = compile(&policy, &canary_argument, generation);
+            (compiled, scope.map(ScopedJoinHandle::join))
+        });
+        let scope = scope.map_err(|source| AgentError::Thread { source })?;
+        let (notices, table) = compiled?;
+        let scope = scope.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
         let recorder = open_recorder(&policy, cryptnono.clone())?;
-        let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
+        let (kernel, unproven) = load_kernel(&policy, &root, &table, &scope)?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
             pipeline: Pipeline {
@@ -287,13 +297,13 @@ fn load_kernel(
     policy: &Policy,
     root: &Path,
     table: &CommandTable,
+    scope: &[u32],
 ) -> Result<(Option<Kernel>, Shortfall), AgentError> {
-    let scope = scope_words(policy.scope_rules().patterns())?;
     let policies = kernel_policies(policy);
     match Kernel::load(
         &kernel_options(policy, root),
         table.words(),
-        &scope,
+        scope,
         &policies,
     ) {
         Ok(kernel) => Ok((

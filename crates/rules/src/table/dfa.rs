@@ -16,6 +16,10 @@ use std::collections::HashMap;
 /// Bytes that one DFA may take while it is built; a pattern that needs more has no bounded DFA for our purpose.
 const SIZE_LIMIT: usize = 8 << 20;
 
+/// The end of a pattern that matches what is below, too. Names of cgroups hold no line feed, so it needs no automaton of
+/// its own: whatever follows is accepted.
+const AND_BELOW: &str = "(?:/.*)?";
+
 /// How the text that a DFA reads is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Text {
@@ -45,8 +49,13 @@ impl Dfa {
         let machines: Vec<Machine> = patterns
             .iter()
             .map(|(pattern, value)| {
-                let machine = machine(std::slice::from_ref(pattern), text, |_| *value)?;
-                Ok(machine.smallest())
+                let head = pattern.strip_suffix(AND_BELOW);
+                let pattern = head.unwrap_or(pattern).to_owned();
+                let machine = machine(&[pattern], text, |_| *value)?;
+                Ok(match head {
+                    Some(_) => machine.and_below(*value).smallest(),
+                    None => machine.smallest(),
+                })
             })
             .collect::<Result<_, String>>()?;
         Ok(Self(Machine::first_of(&machines)?.smallest()))

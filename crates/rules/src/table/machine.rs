@@ -93,6 +93,24 @@ impl Machine {
         }
     }
 
+    /// The same automaton, which also accepts, with `value`, whatever begins with what it accepts and a slash.
+    pub(crate) fn and_below(mut self, value: u32) -> Self {
+        let slash = usize::from(b'/');
+        let old = self.columns[slash] as usize;
+        let settled = number(self.accept.len());
+        let rows = self.targets.chunks(self.width).zip(&self.accept);
+        let targets = rows.flat_map(|(row, accept)| {
+            let below = if *accept == 0 { row[old] } else { settled };
+            row.iter().copied().chain([below])
+        });
+        self.targets = targets.collect();
+        self.columns[slash] = number(self.width);
+        self.width += 1;
+        self.targets.extend(vec![settled; self.width]);
+        self.accept.push(value);
+        self
+    }
+
     /// Whether whatever follows leaves the automaton in this state, accepting.
     fn is_settled(&self, state: u32) -> bool {
         self.accept[state as usize] != 0 && self.row(state).iter().all(|to| *to == state)
