@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn an_expired_rule_stops_nobody() {
         let soon = jiff::Timestamp::now()
-            .checked_add(std::time::Duration::from_secs(3))
+            .checked_add(std::time::Duration::from_secs(8))
             .expect("a time");
         let host = Host::new();
         host.write_rules(&format!(

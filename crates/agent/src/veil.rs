@@ -36,8 +36,11 @@ impl Veil<'_> {
             }
             return;
         }
-        // Events keep the first part of a long line, without the NUL behind its last argument.
-        let kept = process.command_line.len() + 1;
+        // Events keep the first part of a long line, without the NUL behind its last argument. What was no UTF-8 has
+        // grown from one byte to three.
+        let line = &process.command_line;
+        let grown = line.matches(char::REPLACEMENT_CHARACTER).count();
+        let kept = line.len() - 2 * grown + 1;
         let line_cut = kept < process.command_line_bytes as usize;
         process.command_line = self.line(&process.command_line, at_end(line_cut));
         let comm_cut = process.comm.len() >= COMM_BYTES;

@@ -116,8 +116,8 @@ fn compile(public: &[String], secret: &[String]) -> CommandTable {
 fn what_a_cut_leaves_is_masked_on_both_sides() {
     let secret = "stratumvault".to_owned();
     let table = compile(&["public".to_owned()], std::slice::from_ref(&secret));
-    for at in KEPT - secret.len()..=KEPT {
-        let mut line = vec![b'x'; at - 1];
+    for (at, filler) in (KEPT - secret.len()..=KEPT).flat_map(|at| [(at, b'x'), (at, 0xff)]) {
+        let mut line = vec![filler; at - 1];
         line.push(b' ');
         line.extend(format!("{secret} public").bytes());
         let text = written(

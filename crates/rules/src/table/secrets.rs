@@ -169,10 +169,6 @@ impl Secrets {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::single_range_in_vec_init,
-    reason = "one range is what is expected"
-)]
 mod tests {
     use hayward_model::Mode;
     use proptest::prelude::*;
@@ -212,13 +208,16 @@ mod tests {
     #[test]
     fn what_a_cut_leaves_of_a_secret_is_found() {
         let secrets = secrets(&["hidden word", "Hide"], &[]);
-        let at = |text: &str, cut| secrets.ranges(text.as_bytes(), cut);
-        assert_eq!(at("a HIDDEN wor", END), [2..12]);
+        let at = |text: &str, cut| -> Vec<(usize, usize)> {
+            let ranges = secrets.ranges(text.as_bytes(), cut).into_iter();
+            ranges.map(|range| (range.start, range.end)).collect()
+        };
+        assert_eq!(at("a HIDDEN wor", END), [(2, 12)]);
         assert!(at("a HIDDEN wor", Cut::default()).is_empty());
-        assert_eq!(at("den word b", START), [0..8]);
-        assert_eq!(at("\u{fffd}en word b", START), [0..10]);
-        assert_eq!(at("a hid\u{fffd}", END), [2..8]);
-        assert_eq!(at("xhidex", Cut::default()), [1..5]);
+        assert_eq!(at("den word b", START), [(0, 8)]);
+        assert_eq!(at("\u{fffd}en word b", START), [(0, 10)]);
+        assert_eq!(at("a hid\u{fffd}", END), [(2, 8)]);
+        assert_eq!(at("xhidex", Cut::default()), [(1, 5)]);
     }
 
     #[test]
@@ -231,10 +230,8 @@ mod tests {
             secrets.names_executable(b"/cut/away", true),
             "it cannot be ruled out"
         );
-        assert_eq!(
-            secrets.ranges(b"cp evilminer /tmp", Cut::default()),
-            [3..12]
-        );
+        let named = secrets.ranges(b"cp evilminer /tmp", Cut::default());
+        assert!(named.len() == 1 && named[0] == (3..12), "{named:?}");
         assert!(!Secrets::default().names_executable(b"/bin/true", true));
     }
 
