@@ -150,6 +150,13 @@ impl Host {
         fs::write(&self.settings, text).expect("settings");
     }
 
+    /// Replaces a piece of the settings, which must be there.
+    pub fn edit_settings(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.settings).expect("settings");
+        assert!(text.contains(from), "{from} in {text}");
+        fs::write(&self.settings, text.replace(from, to)).expect("settings");
+    }
+
     /// A command of the built binary, which refuses to reach beyond the test.
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(binary());
@@ -181,8 +188,14 @@ impl Host {
 
     /// Starts the agent with these settings and waits until it says `enforcing`.
     #[must_use]
-    pub fn start(mut self, start: &Start) -> Self {
+    pub fn start(self, start: &Start) -> Self {
         self.write_settings(start);
+        self.running()
+    }
+
+    /// Starts the agent with the settings as they are and waits until it says `enforcing`.
+    #[must_use]
+    pub fn running(mut self) -> Self {
         self.spawn();
         self.hayward(&["status", "--wait", "enforcing", "--timeout", "20s"])
             .ok();

@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, RwLock, atomic::AtomicU32},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
 use hayward_kernel::{Kernel, KernelError};
 use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
 use hayward_policy::{Policy, SettingsError};
-use hayward_record::{JournalError, id, journal::Subject};
+use hayward_record::{JournalError, Losses, id, journal::Subject};
 use hayward_rules::{RulesError, table::TableError};
 use jiff::Timestamp;
 
@@ -87,9 +87,13 @@ pub struct Agent {
     /// Why the guard is not in force, where it is not; none once the canary was seen to die.
     pub(crate) unproven: Mutex<Option<(GuardStatus, String)>>,
     pub(crate) listening: Mutex<MetricsReport>,
+    /// Why metrics are not served, by the setting that has their address.
+    pub(crate) not_listening: Mutex<BTreeMap<String, String>>,
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
     pub(crate) watch: Mutex<Watch>,
+    /// Changes with every record.
+    pub(crate) appended: tokio::sync::watch::Sender<()>,
     pub(crate) started: Instant,
     pub(crate) adopted: bool,
     pub(crate) notices: Mutex<Vec<String>>,
@@ -147,7 +151,7 @@ impl Agent {
         let forgotten = self
             .pipeline
             .recorder
-            .journal()
+            .journal()?
             .forget(&Subject::from(subject))?;
         let detail = format!("{} records removed", forgotten.removed);
         self.record_act(Action::Forgot, None, Some(actor), detail);
@@ -241,7 +245,7 @@ impl Agent {
             tracing::error!("the lease is not renewed: {error}");
         }
         self.refresh_metrics();
-        if let Err(error) = self.pipeline.recorder.journal().tidy() {
+        if let Err(error) = self.pipeline.recorder.tidy() {
             tracing::error!("the journal cannot be tidied: {error}");
         }
     }
@@ -275,7 +279,7 @@ impl Agent {
         {
             return (status, Some(reason));
         }
-        match policy.mode.and(policy.command.mode) {
+        match policy.general_mode() {
             Mode::Enforce => (GuardStatus::Enforcing, None),
             Mode::Observe => (GuardStatus::Observing, Some("mode is observe".to_owned())),
         }
@@ -286,11 +290,13 @@ impl Agent {
         let policy = self.policy();
         let (status, reason) = self.guard_status();
         let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
+        let losses = self.pipeline.recorder.losses();
         let tables = self.pipeline.tables.read();
         #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
         let guard = GuardReport {
             status,
             reason,
+            switched_off: status == GuardStatus::Off && policy.command.enabled,
             rules: tables.as_ref().map_or(0, |tables| tables.count()),
             generation: tables
                 .as_ref()
@@ -315,12 +321,32 @@ impl Agent {
                 .unwrap_or_default(),
             cgroup_root: policy.cgroup_root.clone(),
             journal: policy.journal.path.display().to_string(),
+            records_lost: losses
+                .counts()
+                .map(|(cause, count)| (cause.to_owned(), count))
+                .collect(),
+            problems: self.problems(&losses),
             notices: self
                 .notices
                 .lock()
                 .map(|notices| notices.clone())
                 .unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn not_listening(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        let problems = self.not_listening.lock();
+        problems.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong now, and stops no guard.
+    fn problems(&self, losses: &Losses) -> Vec<String> {
+        let journal = losses
+            .reason()
+            .map(|reason| format!("the last record could not be written to the journal: {reason}"));
+        let listening = self.not_listening();
+        let listening = listening.values().cloned();
+        journal.into_iter().chain(listening).collect()
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {

@@ -124,7 +124,6 @@ impl Agent {
         let Ok(records) = self
             .pipeline
             .recorder
-            .journal()
             .reader()
             .query(hayward_record::Query::default())
         else {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hayward_model::Mode;
-use hayward_rules::{Origin, Rule, table::CommandTable};
+use hayward_policy::Policy;
+use hayward_rules::{Origin, Rule, RuleSet, RulesError, load, table::CommandTable};
 use jiff::Timestamp;
 
 use crate::canary::CANARY_RULE;
@@ -44,6 +45,16 @@ impl Tables {
     pub(crate) fn count(&self) -> usize {
         self.current.rules().len().saturating_sub(1)
     }
+}
+
+/// The rules that a policy puts in force, each with the response that it has under the guard's own. Whoever judges
+/// offline takes them from here too, so that both say the same.
+pub fn rules_of(policy: &Policy) -> Result<RuleSet, RulesError> {
+    let mut set = load(&policy.command.rules, policy.identity.as_deref())?;
+    for rule in &mut set.rules {
+        rule.response.get_or_insert(policy.command.response);
+    }
+    Ok(set)
 }
 
 /// Generations differ between agents too, so that an event left over from another one is not taken for ours.

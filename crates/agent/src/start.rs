@@ -15,8 +15,8 @@ use std::{
 use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy, require_privileges};
 use hayward_model::{Action, GuardStatus, Mode};
 use hayward_policy::Policy;
-use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
-use hayward_rules::{RuleSet, load, table::CommandTable, table::scope_words};
+use hayward_record::{JournalOptions, Metrics, Recorder};
+use hayward_rules::{RuleSet, table::CommandTable, table::scope_words};
 use hayward_workload::{Cgroups, cgroup2_mount};
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     compat::Cryptnono,
     events,
     pipeline::Pipeline,
-    rules::{Tables, canary_rule, first_generation},
+    rules::{Tables, canary_rule, first_generation, rules_of},
     scan::ScanCost,
     watch::{self, Stamps, Watch},
 };
@@ -79,7 +79,8 @@ impl Agent {
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
-        let recorder = open_recorder(&policy, cryptnono.clone())?;
+        let appended = tokio::sync::watch::Sender::new(());
+        let recorder = open_recorder(&policy, cryptnono.clone(), appended.clone())?;
         let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
@@ -101,8 +102,10 @@ impl Agent {
             scan_cost: Mutex::new(ScanCost::default()),
             unproven: Mutex::new(unproven),
             listening: Mutex::default(),
+            not_listening: Mutex::default(),
             cryptnono,
             watch: Mutex::new(watch),
+            appended,
             started: Instant::now(),
             adopted,
             notices: Mutex::new(set.notices),
@@ -249,10 +252,7 @@ pub(crate) fn compile(
     canary_argument: &str,
     generation: u32,
 ) -> Result<(RuleSet, CommandTable), AgentError> {
-    let mut set = load(&policy.command.rules, policy.identity.as_deref())?;
-    for rule in &mut set.rules {
-        rule.response.get_or_insert(policy.command.response);
-    }
+    let set = rules_of(policy)?;
     let mut rules = set.rules.clone();
     rules.push(canary_rule(canary_argument));
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
@@ -262,14 +262,16 @@ pub(crate) fn compile(
 fn open_recorder(
     policy: &Policy,
     cryptnono: Option<Arc<Cryptnono>>,
+    appended: tokio::sync::watch::Sender<()>,
 ) -> Result<Recorder, AgentError> {
-    let (journal, _notices) = Journal::open(JournalOptions {
+    let options = JournalOptions {
         directory: policy.journal.path.clone(),
         keep: policy.journal.keep,
         max_bytes: policy.journal.max_bytes,
-    })?;
+    };
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
-    let recorder = Recorder::new(journal, metrics);
+    let recorder = Recorder::open(options, metrics)?;
+    let recorder = recorder.also(move |_| appended.send_modify(|()| {}));
     Ok(match cryptnono {
         Some(cryptnono) => recorder.also(move |record| cryptnono.record(record)),
         None => recorder,

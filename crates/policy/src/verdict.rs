@@ -33,9 +33,14 @@ impl Policy {
         }
     }
 
+    /// The `command` guard's mode where no override says otherwise.
+    pub fn general_mode(&self) -> Mode {
+        self.mode.and(self.command.mode)
+    }
+
     /// The `command` guard's mode in a cgroup.
     fn mode_in(&self, path: Option<&str>) -> Mode {
-        let general = self.mode.and(self.command.mode);
+        let general = self.general_mode();
         let Some(path) = path else { return general };
         let index = usize::from(self.scope_rules().classify(path));
         match self.scope_rules().policies().get(index).copied().flatten() {
