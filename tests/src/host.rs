@@ -204,13 +204,35 @@ impl Host {
 
     /// Starts the agent and does not wait.
     pub fn spawn(&mut self) {
+        self.spawn_by(&[]);
+    }
+
+    /// Starts the agent by a launcher that becomes it, such as `setpriv ...`, and does not wait.
+    pub fn spawn_by(&mut self, launcher: &[&str]) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path("log"))
             .expect("a log");
-        let agent = self
-            .command(&["run", "--config"])
+        let run = self.command(&["run", "--config"]);
+        let mut command = match launcher.split_first() {
+            None => run,
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command
+                    .args(arguments)
+                    .arg(run.get_program())
+                    .args(run.get_args());
+                for (name, value) in run.get_envs() {
+                    match value {
+                        Some(value) => command.env(name, value),
+                        None => command.env_remove(name),
+                    };
+                }
+                command
+            }
+        };
+        let agent = command
             .arg(&self.settings)
             .stdout(Stdio::null())
             .stderr(log)

@@ -87,8 +87,10 @@ pub struct Agent {
     /// Why the guard is not in force, where it is not; none once the canary was seen to die.
     pub(crate) unproven: Mutex<Option<(GuardStatus, String)>>,
     pub(crate) listening: Mutex<MetricsReport>,
-    /// Why metrics are not served, by the setting that has their address.
+    /// Why a socket or port is not served as settings want it, by what it is.
     pub(crate) not_listening: Mutex<BTreeMap<String, String>>,
+    /// What it lacks and can do without.
+    pub(crate) missing_privileges: Vec<String>,
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
     pub(crate) watch: Mutex<Watch>,
@@ -235,6 +237,7 @@ impl Agent {
         let mut cost = scan::scan(&self.pipeline, &table, &scoped);
         if let Ok(mut last) = self.scan_cost.lock() {
             cost.processes_ever = last.processes_ever + cost.processes;
+            cost.scans = last.scans + 1;
             *last = cost;
         }
     }
@@ -304,6 +307,7 @@ impl Agent {
             cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
             counters: self.counters(),
             scan: ScanReport {
+                scans: scan.scans,
                 processes: scan.processes,
                 milliseconds: scan.ns as f64 / 1e6,
             },
@@ -346,7 +350,12 @@ impl Agent {
             .map(|reason| format!("the last record could not be written to the journal: {reason}"));
         let listening = self.not_listening();
         let listening = listening.values().cloned();
-        journal.into_iter().chain(listening).collect()
+        let privileges = self.missing_privileges.iter().cloned();
+        journal
+            .into_iter()
+            .chain(listening)
+            .chain(privileges)
+            .collect()
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {

@@ -79,7 +79,7 @@ pub fn serve(
         source,
     };
     runtime.block_on(async {
-        let api = listen(&socket, &policy.api.readers).map_err(listen_error)?;
+        let api = listen(agent, &socket, &policy.api.readers).map_err(listen_error)?;
         if let Some(address) = policy.metrics_listen {
             let pages = metrics::router(agent.clone());
             metrics::serve(
@@ -118,7 +118,7 @@ pub fn serve(
 }
 
 /// Listens on the socket; one that a dead agent left behind is replaced, one that answers is not.
-fn listen(socket: &Path, readers: &str) -> io::Result<UnixListener> {
+fn listen(agent: &Agent, socket: &Path, readers: &str) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
@@ -129,12 +129,22 @@ fn listen(socket: &Path, readers: &str) -> io::Result<UnixListener> {
         fs::remove_file(socket)?;
     }
     let listener = UnixListener::bind(socket)?;
-    let mode = match group_id(readers) {
-        Some(group) => {
-            std::os::unix::fs::chown(socket, None, Some(group))?;
-            0o660
+    let given = group_id(readers)
+        .map(|group| std::os::unix::fs::chown(socket, None, Some(group)))
+        .transpose();
+    let mode = match given {
+        Ok(Some(())) => 0o660,
+        Ok(None) => 0o600,
+        Err(error) => {
+            let problem = format!(
+                "only root may use the socket: it cannot be given to the group {readers}: {error}"
+            );
+            tracing::warn!("{problem}");
+            agent
+                .not_listening()
+                .insert("api.readers".to_owned(), problem);
+            0o600
         }
-        None => 0o600,
     };
     fs::set_permissions(socket, fs::Permissions::from_mode(mode))?;
     Ok(listener)

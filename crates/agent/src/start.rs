@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, KernelError, KernelOptions, KernelPolicy, require_privileges};
+use hayward_kernel::{
+    Kernel, KernelError, KernelOptions, KernelPolicy, missing_privileges, require_privileges,
+};
 use hayward_model::{Action, GuardStatus, Mode};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Recorder};
@@ -64,6 +66,10 @@ impl Agent {
     /// Starts an agent with a policy read from `settings_file` (none: the defaults).
     pub fn start(policy: Policy, settings_file: Option<PathBuf>) -> Result<Running, AgentError> {
         require_privileges()?;
+        let missing_privileges = missing_privileges();
+        for problem in &missing_privileges {
+            tracing::warn!("{problem}");
+        }
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let mount = cgroup2_mount(&mounts).ok_or(AgentError::NoCgroup2)?;
         let root = mount.join(policy.cgroup_root.trim_start_matches('/'));
@@ -103,6 +109,7 @@ impl Agent {
             unproven: Mutex::new(unproven),
             listening: Mutex::default(),
             not_listening: Mutex::default(),
+            missing_privileges,
             cryptnono,
             watch: Mutex::new(watch),
             appended,

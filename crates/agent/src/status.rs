@@ -60,6 +60,9 @@ pub struct GuardReport {
 /// The last scan of running processes.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct ScanReport {
+    /// Scans so far.
+    #[serde(default)]
+    pub scans: u64,
     /// Processes read.
     pub processes: u64,
     /// Milliseconds taken.

@@ -22,7 +22,7 @@ pub use error::KernelError;
 pub use judge::KernelJudge;
 pub use kernel::{Kernel, KernelOptions};
 pub use pins::{Pins, uninstall};
-pub use privileges::require_privileges;
+pub use privileges::{missing_privileges, require_privileges};
 pub use probe::{Feature, probe};
 pub use scopes::KernelPolicy;
 pub use table::{MAX_TABLE_BYTES, size_class};
