@@ -127,14 +127,21 @@ pub(crate) enum Command {
     },
     /// Print a redacted bundle for a bug report.
     Support,
-    /// Install binary, unit and settings on this host.
+    /// Install binary, unit, settings, completions and manual pages on this host; what is there already is kept.
     Install {
         /// Below which folder; the root of the file system without.
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
     /// Remove everything that is pinned in the kernel; works without the agent.
-    Uninstall(ConfigArgument),
+    #[command(after_help = "Example: hayward uninstall --root /   # the installed files too")]
+    Uninstall {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Remove also what `install` wrote below this folder; settings that were edited, rules and the journal are kept.
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -53,8 +53,8 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Support => support::support(&socket),
-        Command::Install { root } => install::install(&root),
-        Command::Uninstall(config) => install::uninstall(&config, json),
+        Command::Install { root } => install::install(&root, json),
+        Command::Uninstall { config, root } => install::uninstall(&config, root.as_deref(), json),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
