@@ -19,7 +19,8 @@ impl Cryptnono {
     /// Writes cryptnono's line for a record that it would have had one for, and counts it.
     pub(crate) fn record(&self, record: &Record) {
         let Some(line) = log_line(record) else { return };
-        tracing::info!(target: "cryptnono", "{line}");
+        // As it is, and not inside a line of our own, where alerts would not find it.
+        eprintln!("{}", cryptnono::render_line(&line));
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counters.count(record);
         let age = Timestamp::now().duration_since(record.time);

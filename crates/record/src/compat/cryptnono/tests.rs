@@ -81,6 +81,11 @@ fn flow_metrics_have_their_reasons() {
 
 #[test]
 fn a_log_line_has_the_words_that_alerts_match() {
+    let line = json!({"action": "killed", "labels": {"a": [1, 2]}, "image": null});
+    assert_eq!(
+        render_line(&line),
+        r#"{"action": "killed", "labels": {"a": [1, 2]}, "image": null}"#
+    );
     assert_eq!(
         log_line(&samples::killed(1, "builtin/xmrig", "w")).unwrap(),
         json!({
