@@ -4,8 +4,10 @@
 mod elf;
 mod host;
 mod launch;
+mod siege;
 mod sweep;
 
 pub use elf::{creator32, creator64, writer};
 pub use host::{Answer, BANNED, Host, Start, get};
 pub use launch::{Ended, Launch, Way};
+pub use siege::Siege;

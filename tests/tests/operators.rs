@@ -59,7 +59,7 @@ mod tests {
         banned(&host, &[]);
         host.wait_for_records("killed", 1);
         let answer = host.hayward(&["forget", "0"]).ok();
-        assert!(answer.out.contains("1 records removed"), "{}", answer.out);
+        assert!(answer.out.contains("1 record removed"), "{}", answer.out);
         assert!(host.records("killed").is_empty());
         assert_eq!(host.wait_for_records("forgot", 1)[0]["actor"]["uid"], 0);
     }

@@ -144,6 +144,7 @@ impl Agent {
     /// Switches a guard, or everything, on again.
     pub fn on(&self, guard: Option<Guard>, actor: Actor) -> Result<(), AgentError> {
         self.with_kernel(|kernel| kernel.cells().on(guard))?;
+        self.prove_again();
         self.record_act(Action::SwitchedOn, guard, Some(actor), String::new());
         Ok(())
     }
@@ -247,6 +248,7 @@ impl Agent {
         if let Err(error) = self.with_kernel(|kernel| kernel.cells().beat()) {
             tracing::error!("the lease is not renewed: {error}");
         }
+        self.prove_again();
         self.refresh_metrics();
         if let Err(error) = self.pipeline.recorder.tidy() {
             tracing::error!("the journal cannot be tidied: {error}");

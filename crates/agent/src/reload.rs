@@ -1,6 +1,6 @@
 //! Reading settings and rules again. What is bad is refused whole, and what was in force stays.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use hayward_model::{Action, Actor};
 use hayward_policy::Policy;
@@ -9,7 +9,7 @@ use hayward_rules::{
     table::{CommandTable, Judgement},
 };
 
-use crate::{AgentError, agent::Agent, start, watch::Stamps};
+use crate::{AgentError, agent::Agent, rules::Tables, start, watch::Stamps};
 
 /// What a reload did, or would do.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -99,24 +99,33 @@ impl Agent {
             report.would_stop = self.would_stop(&table);
             return Ok(report);
         }
-        self.with_kernel(|kernel| {
+        let table = Arc::new(table);
+        self.change_tables(|tables| tables.announce(table.clone()));
+        let replaced = self.with_kernel(|kernel| {
             kernel.replace_command_table(table.words())?;
             start::put_scope_in_force(kernel, &policy)?;
             kernel.write_cells(&start::kernel_options(&policy, &self.root))
-        })?;
+        });
+        if let Err(error) = replaced {
+            self.change_tables(Tables::withdrawn);
+            return Err(error.into());
+        }
         self.generation.store(generation, Ordering::Relaxed);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;
         }
-        if let Ok(mut tables) = self.pipeline.tables.write() {
-            tables.replace(table);
-        }
+        self.change_tables(Tables::arrived);
         if let Ok(mut current) = self.pipeline.policy.write() {
             *current = Arc::new(policy);
         }
         self.enter_existing_cgroups();
         self.refresh_metrics();
         Ok(report)
+    }
+
+    fn change_tables(&self, change: impl FnOnce(&mut Tables)) {
+        let tables = self.pipeline.tables.write();
+        change(&mut tables.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.

@@ -14,8 +14,9 @@ use std::{
 
 use hayward_kernel::{
     Kernel, KernelError, KernelOptions, KernelPolicy, missing_privileges, require_privileges,
+    size_class,
 };
-use hayward_model::{Action, GuardStatus, Mode};
+use hayward_model::{Action, Guard, GuardStatus, Mode};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Recorder};
 use hayward_rules::{RuleSet, table::CommandTable, table::scope_words};
@@ -37,7 +38,9 @@ use crate::{
 /// Longest time between two signs of life, however long the lease.
 const SLOWEST_BEAT: Duration = Duration::from_secs(15);
 /// How long the canary's event may take from the kernel to the agent.
-const CANARY_EVENT: Duration = Duration::from_secs(5);
+const CANARY_EVENT: Duration = Duration::from_secs(1);
+/// How many canaries are sent before the guard is called degraded.
+const CANARIES: usize = 5;
 
 /// A started agent with its threads.
 pub struct Running {
@@ -186,6 +189,9 @@ impl Agent {
     /// None where the canary died and its event came through; else the status that is true, and why.
     fn fly_canary(&self) -> Shortfall {
         let degraded = |reason: String| Some((GuardStatus::Degraded, reason));
+        if let Ok(Some(_)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command)) {
+            return degraded("it has not been seen to work since it was switched off".to_owned());
+        }
         let cgroup = match CanaryCgroup::create(&self.root) {
             Ok(cgroup) => cgroup,
             Err(error) => return degraded(format!("no cgroup for the canary: {error}")),
@@ -203,22 +209,45 @@ impl Agent {
                 "the canary could not be brought into scope: {error}"
             ));
         }
-        match cgroup.fly(&self.canary_argument) {
-            Ok(true) => {}
-            Ok(false) => return degraded(
-                "the canary was not killed: this kernel attaches the program and does not run it"
-                    .to_owned(),
-            ),
-            Err(error) => return degraded(format!("the canary could not be started: {error}")),
-        }
-        let deadline = Instant::now() + CANARY_EVENT;
-        while self.pipeline.canaries.load(Ordering::Relaxed) == 0 {
-            if Instant::now() > deadline {
-                return degraded("the canary was killed and its event did not arrive".to_owned());
+        let seen = || self.pipeline.canaries.load(Ordering::Relaxed);
+        let before = seen();
+        // A flood of events may crowd out the event of one canary, which says nothing of the guard.
+        for _ in 0..CANARIES {
+            match cgroup.fly(&self.canary_argument) {
+                Ok(true) => {}
+                Ok(false) => return degraded(
+                    "the canary was not killed: this kernel attaches the program and does not run it"
+                        .to_owned(),
+                ),
+                Err(error) => return degraded(format!("the canary could not be started: {error}")),
             }
-            std::thread::park_timeout(Duration::from_millis(1));
+            let deadline = Instant::now() + CANARY_EVENT;
+            while seen() == before && Instant::now() < deadline {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            if seen() > before {
+                return None;
+            }
         }
-        None
+        degraded("the canary was killed and its event did not arrive".to_owned())
+    }
+
+    /// Where the guard was not proven to be in force, tries again.
+    pub(crate) fn prove_again(&self) {
+        let degraded = |unproven: &Shortfall| matches!(unproven, Some((GuardStatus::Degraded, _)));
+        if self
+            .unproven
+            .lock()
+            .is_ok_and(|unproven| degraded(&unproven))
+        {
+            let unproven = self.fly_canary();
+            if unproven.is_none() {
+                tracing::info!("the canary was seen to die now: the guard is in force");
+            }
+            if let Ok(mut current) = self.unproven.lock() {
+                *current = unproven;
+            }
+        }
     }
 
     fn every(
@@ -263,6 +292,8 @@ pub(crate) fn compile(
     let mut rules = set.rules.clone();
     rules.push(canary_rule(canary_argument));
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
+    // Asked here, so that a dry run says it too.
+    size_class(table.words().len() * 4)?;
     Ok((set, table))
 }
 

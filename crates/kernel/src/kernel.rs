@@ -107,7 +107,19 @@ impl Kernel {
     pub fn activate(&mut self) -> Result<(), KernelError> {
         self.scope.attach(&self.pins, self.instance)?;
         self.command.attach(&self.pins, self.instance)?;
-        self.take_over()
+        self.take_over()?;
+        self.remove_other_tables()
+    }
+
+    /// Unpins tables of size classes that no programs use any more, whichever agent pinned them.
+    fn remove_other_tables(&self) -> Result<(), KernelError> {
+        let used = format!("command_tables-{}", self.command.class);
+        for path in self.pins.pinned_maps("command_tables-") {
+            if !path.ends_with(&used) {
+                fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+            }
+        }
+        Ok(())
     }
 
     fn take_over(&mut self) -> Result<(), KernelError> {
@@ -144,11 +156,9 @@ impl Kernel {
         command.attach(&self.pins, instance)?;
         self.instance = instance;
         self.take_over()?;
-        let outgrown = format!("command_tables-{}", self.command.class);
         self.command = command;
         self.scope = scope;
-        let path = self.pins.map(&outgrown);
-        fs::remove_file(&path).doing(|| format!("remove {}", path.display()))
+        self.remove_other_tables()
     }
 
     /// Swaps the table that new cgroups are judged with. Existing ones keep their entries until rewritten.

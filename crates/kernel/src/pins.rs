@@ -104,6 +104,16 @@ impl Pins {
         self.folder.join("links")
     }
 
+    /// Maps that are pinned under names that begin so.
+    pub(crate) fn pinned_maps(&self, prefix: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.maps()).into_iter().flatten();
+        let entries = entries.filter_map(Result::ok);
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+            .map(|entry| entry.path())
+            .collect()
+    }
+
     /// Links that are pinned, with the instance number in their names.
     pub(crate) fn pinned_links(&self) -> Vec<(PathBuf, u64)> {
         let Ok(entries) = fs::read_dir(self.links()) else {

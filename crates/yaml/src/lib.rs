@@ -45,7 +45,16 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> 
         let line = line.trim();
         line.is_empty() || line.starts_with('#')
     });
-    serde_saphyr::from_str(if empty { "{}" } else { text }).map_err(|error| {
+    let text = if empty { "{}" } else { text };
+    let defaults = serde_saphyr::Budget::default();
+    // A long list of rules is no attack: only what a text makes of few bytes, by aliases, is bounded.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: defaults.max_nodes.max(text.len()),
+            max_events: defaults.max_events.max(2 * text.len()),
+        },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map_or(0, |location| location.line());
         let message = plain(&error.to_string());
@@ -99,6 +108,9 @@ fn help(message: &str) -> String {
         text if text.starts_with("the key `") => "remove one of the two",
         text if text.starts_with("missing field") => "every entry of this list or file needs it",
         text if text.contains("tabs disallowed") => "indent with spaces",
+        text if text.starts_with("budget breached") => {
+            "the file is larger, or makes more of its aliases, than is read: split it"
+        }
         text if text.starts_with("unclosed") => {
             "close it; what stands below may have been read into it"
         }

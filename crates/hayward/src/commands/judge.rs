@@ -93,5 +93,6 @@ fn compile(config: &ConfigArgument) -> Result<(Policy, CommandTable, Vec<String>
     let policy = Policy::load(config.file().as_deref())?;
     let set = rules_of(&policy)?;
     let table = CommandTable::compile(set.rules, 1, |_| 0)?;
+    hayward_kernel::size_class(table.words().len() * 4)?;
     Ok((policy, table, set.notices))
 }

@@ -49,7 +49,8 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             if json {
                 return show::json(&answer);
             }
-            show::line(&format!("{} records removed", answer["removed"]));
+            let removed = answer["removed"].as_u64().unwrap_or(0);
+            show::line(&format!("{} removed", show::count_of(removed, "record")));
             Ok(())
         }
         Command::Support => support::support(&socket),
