@@ -127,7 +127,7 @@ pub(crate) enum Command {
     },
     /// Print a redacted bundle for a bug report.
     Support,
-    /// Install binary, unit, settings, completions and manual pages on this host; what is there already is kept.
+    /// Install binary, unit, settings, completions and manual pages.
     Install {
         /// Below which folder; the root of the file system without.
         #[arg(long, default_value = "/")]
