@@ -318,6 +318,13 @@ impl Host {
         get(&listen.expect("metrics are served"), "/metrics")
     }
 
+    /// One series of the metrics page; 0 where it is not there yet.
+    pub fn series(&self, name: &str) -> u64 {
+        let page = self.metrics();
+        let value = page.lines().find_map(|line| line.strip_prefix(name));
+        value.map_or(0, |value| value.trim().parse().expect("a number"))
+    }
+
     /// A file that a program which runs will make.
     pub fn marker(&self) -> PathBuf {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -82,21 +82,13 @@ mod tests {
             );
             verdicts + counted("lost_ring_full") == killed
         });
-        let of_rule = series(
-            &host,
+        let of_rule = host.series(
             "hayward_rule_verdicts_total{guard=\"command\",rule=\"test/banned\",action=\"killed\"}",
         );
         assert!(
             of_rule + counted("lost_ring_full") >= tried,
             "judged by a known table"
         );
-    }
-
-    /// A counter of the metrics page.
-    fn series(host: &Host, name: &str) -> u64 {
-        let page = host.metrics();
-        let line = page.lines().find_map(|line| line.strip_prefix(name));
-        line.map_or(0, |value| value.trim().parse().expect("a number"))
     }
 
     #[test]

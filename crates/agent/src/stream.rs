@@ -19,6 +19,9 @@ use crate::agent::Agent;
 /// Size from which a chunk is sent on.
 const CHUNK: usize = 64 << 10;
 
+/// At most so many records of the past come before what is followed: they are turned round in memory.
+const PAST: usize = 10_000;
+
 /// Parameters of `GET /v1/events`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -49,7 +52,11 @@ pub(crate) fn records(agent: &Agent, asked: EventsQuery) -> Result<Body, Journal
         workload: asked.workload,
         user: asked.user.as_deref().map(User::from),
         id: asked.id,
-        limit: asked.limit,
+        limit: if follow {
+            Some(asked.limit.unwrap_or(PAST).min(PAST))
+        } else {
+            asked.limit
+        },
         order: if asked.newest || follow {
             Order::NewestFirst
         } else {
