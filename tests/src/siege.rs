@@ -8,10 +8,24 @@ use std::{
 
 use crate::Host;
 
-/// A shell that starts one after the other, until it is ended.
+/// Some hundreds a second: a pause after each, or the agent's own work would take all the time.
+const LOOP: &str = r#"
+import os, time
+with open(os.environ["PROCS"], "w") as procs:
+    procs.write("0")
+tried, survived = open(os.environ["TRIED"], "w"), open(os.environ["SURVIVED"], "w")
+while not os.path.exists(os.environ["STOP"]):
+    child = os.posix_spawn("/bin/true", ["true", os.environ["WORD"]], {})
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -9:
+        print(file=survived, flush=True)
+    print(file=tried, flush=True)
+    time.sleep(0.001)
+"#;
+
+/// A process that starts one after the other, until it is ended.
 #[derive(Debug)]
 pub struct Siege {
-    shell: Child,
+    launcher: Child,
     tried: PathBuf,
     survived: PathBuf,
     stop: PathBuf,
@@ -21,19 +35,8 @@ impl Siege {
     /// Begins, inside the scope of `host`, with programs that have `word` as an argument.
     pub fn begin(host: &Host, word: &str) -> Self {
         let (tried, survived, stop) = (host.marker(), host.marker(), host.marker());
-        // What is besieged must get its turn.
-        let shell = Command::new("nice")
-            .args([
-                "-n",
-                "19",
-                "/bin/sh",
-                "-c",
-                r#"echo $$ > "$PROCS"
-                while ! [ -e "$STOP" ]; do
-                    if /bin/true "$WORD"; then echo >> "$SURVIVED"; fi
-                    echo >> "$TRIED"
-                done"#,
-            ])
+        let launcher = Command::new("python3")
+            .args(["-c", LOOP])
             .env("PROCS", host.inside.join("cgroup.procs"))
             .env("TRIED", &tried)
             .env("SURVIVED", &survived)
@@ -41,9 +44,9 @@ impl Siege {
             .env("WORD", word)
             .stderr(Stdio::null())
             .spawn()
-            .expect("a shell");
+            .expect("python3");
         let siege = Self {
-            shell,
+            launcher,
             tried,
             survived,
             stop,
@@ -60,7 +63,7 @@ impl Siege {
     /// Ends it. Returns how many were started, and how many of them lived.
     pub fn end(mut self) -> (u64, u64) {
         fs::write(&self.stop, "").expect("a file of our own");
-        self.shell.wait().expect("our own child");
+        self.launcher.wait().expect("our own child");
         let lived = fs::metadata(&self.survived).map_or(0, |metadata| metadata.len());
         (self.tried(), lived)
     }
@@ -68,7 +71,7 @@ impl Siege {
 
 impl Drop for Siege {
     fn drop(&mut self) {
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
+        let _ = self.launcher.kill();
+        let _ = self.launcher.wait();
     }
 }

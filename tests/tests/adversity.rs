@@ -37,11 +37,14 @@ mod tests {
         let mut host = Host::new().start(&Start::default());
         let other = Launch::new("/bin/true", &[OTHER]);
         assert_eq!(other.run(&host.inside), Ended::Code(0));
+        // Nothing has changed, so nothing but the signal makes it read.
+        signal(host.agent.as_ref().expect("an agent"), Signal::HUP);
+        host.wait_for_records("reloaded", 1);
         host.write_rules(&format!(
             "rules: [{{id: test/both, banned: [{OTHER}, {BANNED}]}}]\n"
         ));
         signal(host.agent.as_ref().expect("an agent"), Signal::HUP);
-        host.wait_for_records("reloaded", 1);
+        host.wait_for_records("reloaded", 2);
         assert_eq!(other.run(&host.inside), Ended::Signal(9));
         host.write_rules("rules: [{\n");
         signal(host.agent.as_ref().expect("an agent"), Signal::HUP);

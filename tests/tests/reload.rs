@@ -7,6 +7,8 @@ mod tests {
     use hayward_tests::{BANNED, Ended, Host, Launch, Siege, Start};
 
     const STRINGS: u32 = 40_000;
+    /// Enough for the second size class.
+    const FEW: u32 = 2000;
 
     /// Rules that ban what the place's own do, and `strings` more.
     fn rules(strings: u32) -> String {
@@ -48,13 +50,16 @@ mod tests {
         let small = command_maps(&host.pins);
         assert_eq!(small.len(), 1, "{small:?}");
         let siege = Siege::begin(&host, BANNED);
-        for round in 0..2 {
+        // Once by much, and then often by a little, so that a gap would be hit however short it is.
+        for round in 0..8 {
+            let strings = if round == 0 { STRINGS } else { FEW };
             let tried = siege.tried();
-            host.write_rules(&rules(STRINGS));
+            host.write_rules(&rules(strings));
             host.hayward(&["reload"]).ok();
-            assert_eq!(run(&host, &word(STRINGS - 1)), Ended::Signal(9));
+            assert_eq!(run(&host, &word(strings - 1)), Ended::Signal(9));
             let large = guard();
-            assert_eq!(number(&large["rules"]), number(&before["rules"]) + 40);
+            let more = u64::from(strings / 1000);
+            assert_eq!(number(&large["rules"]), number(&before["rules"]) + more);
             assert!(number(&large["generation"]) > number(&before["generation"]) + 2 * round);
             assert_eq!(large["status"], "enforcing");
             let maps = command_maps(&host.pins);
@@ -62,7 +67,7 @@ mod tests {
 
             host.write_rules(&rules(0));
             host.hayward(&["reload"]).ok();
-            assert_eq!(run(&host, &word(STRINGS - 1)), Ended::Code(0));
+            assert_eq!(run(&host, &word(strings - 1)), Ended::Code(0));
             let again = guard();
             assert_eq!(again["rules"], before["rules"]);
             assert!(number(&again["generation"]) > number(&large["generation"]));
@@ -76,10 +81,8 @@ mod tests {
         let killed = counted("killed") - number(&before["counters"]["killed"]);
         assert!(killed >= tried, "{killed} of {tried}");
         host.wait_until("a record of each", || {
-            let verdicts = series(
-                &host,
-                "hayward_verdicts_total{guard=\"command\",action=\"killed\"}",
-            );
+            let verdicts =
+                host.series("hayward_verdicts_total{guard=\"command\",action=\"killed\"}");
             verdicts + counted("lost_ring_full") == killed
         });
         let of_rule = host.series(

@@ -94,6 +94,8 @@ pub struct Agent {
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
     pub(crate) watch: Mutex<Watch>,
+    /// Held from reading files to putting them in force, so that what was read first is never put in force last.
+    pub(crate) reloading: Mutex<()>,
     /// Changes with every record.
     pub(crate) appended: tokio::sync::watch::Sender<()>,
     pub(crate) started: Instant,

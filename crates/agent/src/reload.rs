@@ -55,6 +55,8 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
 impl Agent {
     /// Reads settings and rules again. What is bad is refused whole, and what was in force stays.
     pub fn reload(&self, dry_run: bool, actor: Option<Actor>) -> Result<ReloadReport, AgentError> {
+        let reloading = self.reloading.lock();
+        let _reloading = reloading.unwrap_or_else(PoisonError::into_inner);
         let result = self.try_reload(dry_run);
         if !dry_run {
             let (action, detail) = match &result {

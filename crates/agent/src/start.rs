@@ -115,6 +115,7 @@ impl Agent {
             missing_privileges,
             cryptnono,
             watch: Mutex::new(watch),
+            reloading: Mutex::new(()),
             appended,
             started: Instant::now(),
             adopted,
