@@ -13,11 +13,18 @@ mod tests {
     /// What an operator calls "at once"; far below what a drill waits for a record.
     const AT_ONCE: Duration = Duration::from_secs(3);
 
+    /// A drill that waits for what does not come is slow every time; a busy machine makes one slow now and then.
     fn drill(host: &Host) -> Answer {
-        let began = Instant::now();
-        let answer = host.hayward(&["drill"]);
-        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
-        answer
+        let mut last = Duration::ZERO;
+        for _ in 0..5 {
+            let began = Instant::now();
+            let answer = host.hayward(&["drill"]);
+            last = began.elapsed();
+            if last < AT_ONCE {
+                return answer;
+            }
+        }
+        panic!("it always takes as long as {last:?}");
     }
 
     fn refused(answer: &Answer, code: i32, texts: &[&str]) {
