@@ -99,12 +99,14 @@ mod tests {
         let host = Host::new();
         let agent = UnixListener::bind(host.path("hayward.sock")).expect("a socket");
         std::thread::spawn(move || {
-            let (mut client, _) = agent.accept().expect("a client");
-            let body = status.to_string();
-            let mut asked = [0; 4096];
-            let _ = client.read(&mut asked).expect("a request");
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
-            write!(client, "{head}: {}\r\n\r\n{body}", body.len()).expect("a client");
+            for client in agent.incoming() {
+                let mut client = client.expect("a client");
+                let body = status.to_string();
+                let mut asked = [0; 4096];
+                let _ = client.read(&mut asked).expect("a request");
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
+                write!(client, "{head}: {}\r\n\r\n{body}", body.len()).expect("a client");
+            }
         });
         let answer = drill(&host);
         refused(&answer, 5, &["no type information", "hayward probe"]);
