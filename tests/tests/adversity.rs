@@ -119,7 +119,7 @@ mod tests {
             "{problem}"
         );
         assert!(host.log().contains("records go to the log alone"));
-        assert!(host.log().contains("killed true"), "it stands in the log");
+        host.wait_until("the kill in the log", || host.log().contains("killed true"));
         fs::remove_file(&journal).expect("our own file");
         host.wait_until("a record in the journal", || {
             banned(&host) == Ended::Signal(9)
