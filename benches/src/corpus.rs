@@ -3,8 +3,8 @@
 use hayward_model::Mode;
 use hayward_rules::{Origin, Rule, table::CommandTable};
 
-/// A table of so many banned strings of 8 to 20 letters and digits.
-pub(crate) fn table(strings: usize) -> CommandTable {
+/// So many banned strings of 8 to 20 letters, digits, `-` and `.`.
+pub(crate) fn strings(count: usize) -> Vec<Vec<u8>> {
     let mut seed = 0x1234_5678_9abc_def1u64;
     let mut next = move || {
         seed ^= seed << 13;
@@ -13,22 +13,71 @@ pub(crate) fn table(strings: usize) -> CommandTable {
         seed
     };
     let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789-.";
-    let banned = (0..strings)
+    (0..count)
         .map(|_| {
             let length = 8 + next() % 13;
             (0..length)
                 .map(|_| alphabet[usize::try_from(next() % 38).unwrap_or_default()])
                 .collect()
         })
+        .collect()
+}
+
+/// A rule file that bans so many strings.
+pub(crate) fn rule_file(count: usize) -> String {
+    let mut text = "rules:\n  - id: bench\n    reason: measured\n    banned:\n".to_owned();
+    for string in strings(count) {
+        text.push_str("      - \"");
+        text.push_str(&String::from_utf8_lossy(&string));
+        text.push_str("\"\n");
+    }
+    text
+}
+
+/// A table of so many banned strings, and some executables.
+pub(crate) fn table(count: usize) -> CommandTable {
+    let mut banned = rule("bench", 1);
+    banned.banned = strings(count);
+    let mut executables = rule("bench-executables", 1);
+    executables.executable = ["xmrig", "minerd", "xmr-stak*"].map(str::to_owned).to_vec();
+    compile(vec![banned, executables])
+}
+
+/// Rules of so many files, each with a banned string and an allow pattern of its own.
+pub(crate) fn rules_with_allow(files: usize) -> Vec<Rule> {
+    let rules = (0..files).map(|index| {
+        let mut rule = rule(&format!("file-{index}"), index);
+        rule.banned = vec![format!("banned-{index}").into_bytes()];
+        rule.allow = vec![format!(".*allowed-{index} .*")];
+        rule
+    });
+    rules.collect()
+}
+
+/// A line of so many bytes that each of these rules matches and spares.
+pub(crate) fn line_with_all_allowed(files: usize, bytes: usize) -> Vec<u8> {
+    let mut line: Vec<u8> = (0..files)
+        .flat_map(|index| format!("banned-{index}\0").into_bytes())
         .collect();
-    let rule = Rule {
-        id: "bench".to_owned(),
-        banned,
-        executable: vec![
-            "xmrig".to_owned(),
-            "minerd".to_owned(),
-            "xmr-stak*".to_owned(),
-        ],
+    let end: Vec<u8> = (0..files)
+        .flat_map(|index| format!("allowed-{index}\0").into_bytes())
+        .collect();
+    line.resize(bytes - end.len(), b'x');
+    line.extend(end);
+    line
+}
+
+/// Compiles rules that are known to be good.
+pub(crate) fn compile(rules: Vec<Rule>) -> CommandTable {
+    CommandTable::compile(rules, 1, |_| 0)
+        .unwrap_or_else(|error| panic!("the benchmark's own rules are bad: {error}"))
+}
+
+fn rule(id: &str, line: usize) -> Rule {
+    Rule {
+        id: id.to_owned(),
+        banned: Vec::new(),
+        executable: Vec::new(),
         allow: Vec::new(),
         mode: Mode::Enforce,
         response: None,
@@ -38,16 +87,9 @@ pub(crate) fn table(strings: usize) -> CommandTable {
         secret: false,
         origin: Origin {
             file: "bench".to_owned(),
-            line: 1,
+            line,
         },
-    };
-    let mut strings_only = rule.clone();
-    strings_only.executable.clear();
-    let mut executables_only = rule;
-    executables_only.id = "bench-executables".to_owned();
-    executables_only.banned.clear();
-    CommandTable::compile(vec![strings_only, executables_only], 1, |_| 0)
-        .unwrap_or_else(|error| panic!("the benchmark's own rules are bad: {error}"))
+    }
 }
 
 /// A harmless command line of exactly so many bytes, as a notebook server starts them.

@@ -1,37 +1,101 @@
-//! What the guards cost, measured.
+//! What the guards cost, measured on the real kernel, with agents that are confined to cgroups of their own.
 
+mod agent;
 mod corpus;
+mod exec;
+mod figure;
+mod growth;
+mod held;
+mod kills;
+mod page;
+mod place;
+mod plot;
+mod sample;
+mod spawn;
+mod spawner;
+mod thrash;
 
-use hayward_kernel::KernelJudge;
+use std::path::PathBuf;
 
-fn main() -> anyhow::Result<()> {
-    std::fs::write("/proc/sys/kernel/bpf_stats_enabled", "1")?;
-    for strings in [30, 3_000, 30_000, 300_000] {
-        let began = std::time::Instant::now();
-        let table = corpus::table(strings);
-        let compiled = began.elapsed();
-        let mut judge = KernelJudge::new(table.words())?;
-        let loaded = began.elapsed();
-        print!(
-            "{strings} strings, {} KiB, compile {compiled:?} load {loaded:?}:",
-            table.words().len() / 256
-        );
-        for bytes in [100, 160, 1_000, 10_000, 100_000] {
-            let line = corpus::line(bytes);
-            let mut best = vec![];
-            for _ in 0..15 {
-                let before = judge.statistics()?;
-                let runs = if bytes > 5000 { 50 } else { 1000 };
-                for _ in 0..runs {
-                    judge.judge(&line)?;
-                }
-                let after = judge.statistics()?;
-                best.push((after.0 - before.0) as f64 / (after.1 - before.1) as f64);
-            }
-            best.sort_by(f64::total_cmp);
-            print!("  {bytes}B {:.0} ns", best[7]);
-        }
-        println!();
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use figure::Figure;
+
+/// Measures what Hayward costs and how well it does. As root.
+#[derive(Debug, Parser)]
+#[command(subcommand_negates_reqs = true)]
+struct Arguments {
+    #[command(subcommand)]
+    helper: Option<Helper>,
+    /// The agent to measure.
+    #[arg(long, required = true)]
+    binary: Option<PathBuf>,
+    /// Measure these alone, and write nothing.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Vec<What>,
+    /// How many banned programs are started.
+    #[arg(long, default_value_t = 100_000)]
+    starts: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum Helper {
+    /// Started by the benchmark itself, to start programs from inside a cgroup.
+    #[command(hide = true)]
+    Spawner(spawner::Spawner),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Growth,
+    Held,
+    Exec,
+    Spawn,
+    Kills,
+    Agent,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Helper::Spawner(spawner)) = arguments.helper {
+        return spawner.run();
+    }
+    let binary = arguments.binary.unwrap_or_default();
+    let binary = binary
+        .canonicalize()
+        .with_context(|| format!("no binary {}", binary.display()))?;
+    let wanted = |what| arguments.only.is_empty() || arguments.only.contains(&what);
+    let mut figures = Vec::new();
+    let mut growth = None;
+    if wanted(What::Growth) {
+        let measured = growth::measure()?;
+        figures.push(measured.figure());
+        growth = Some(measured);
+    }
+    if wanted(What::Held) {
+        figures.extend(held::measure()?);
+    }
+    if wanted(What::Exec) {
+        figures.extend(exec::measure(&binary)?);
+    }
+    if wanted(What::Spawn) {
+        figures.push(spawn::measure(&binary)?);
+    }
+    if wanted(What::Kills) {
+        figures.push(kills::measure(&binary, arguments.starts)?);
+    }
+    if wanted(What::Agent) {
+        figures.extend(agent::measure(&binary)?);
+    }
+    println!("\n{}", figure::table(&figures));
+    if let Some(growth) = growth.filter(|_| arguments.only.is_empty()) {
+        page::write(&figures, &growth)?;
+    }
+    let missed: Vec<&Figure> = figures.iter().filter(|figure| !figure.is_met()).collect();
+    if !missed.is_empty() {
+        let keys: Vec<_> = missed.iter().map(|figure| figure.key).collect();
+        anyhow::bail!("below what is asked for: {}", keys.join(", "));
     }
     Ok(())
 }

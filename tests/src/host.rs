@@ -91,11 +91,17 @@ pub struct Host {
     pub agent: Option<Child>,
     name: String,
     settings: PathBuf,
+    binary: PathBuf,
 }
 
 impl Host {
     /// Makes the place. Its rules ban [`BANNED`], spared by `--help`.
     pub fn new() -> Self {
+        Self::with_binary(&binary())
+    }
+
+    /// The same, with a binary that is not the tests' own.
+    pub fn with_binary(binary: &Path) -> Self {
         let mounts = fs::read_to_string("/proc/mounts").expect("/proc/mounts");
         let mount = cgroup2_mount(&mounts).expect("a cgroup2 mount");
         sweep(&mount, Path::new("/sys/fs/bpf"));
@@ -116,6 +122,7 @@ impl Host {
             outside,
             folder,
             name,
+            binary: binary.to_owned(),
         };
         host.write_rules(&format!(
             "allow: ['.* --help']\nrules:\n  - {{id: test/banned, banned: [{BANNED}], reason: a test}}\n"
@@ -159,7 +166,7 @@ impl Host {
 
     /// A command of the built binary, which refuses to reach beyond the test.
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.binary);
         command
             .args(arguments)
             .env("HAYWARD_TEST", "1")
@@ -204,11 +211,20 @@ impl Host {
 
     /// Starts the agent and does not wait.
     pub fn spawn(&mut self) {
-        self.spawn_by(&[]);
+        self.launch(&[], &[]);
     }
 
     /// Starts the agent by a launcher that becomes it, such as `setpriv ...`, and does not wait.
     pub fn spawn_by(&mut self, launcher: &[&str]) {
+        self.launch(launcher, &[]);
+    }
+
+    /// Starts the agent with further environment variables and does not wait.
+    pub fn spawn_with(&mut self, variables: &[(&str, &OsStr)]) {
+        self.launch(&[], variables);
+    }
+
+    fn launch(&mut self, launcher: &[&str], variables: &[(&str, &OsStr)]) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -234,6 +250,7 @@ impl Host {
         };
         let agent = command
             .arg(&self.settings)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -363,7 +380,7 @@ pub fn get(address: &str, path: &str) -> String {
 }
 
 /// `$HAYWARD_BINARY`, or what cargo built beside this test.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("HAYWARD_BINARY") {
         return path.into();
     }

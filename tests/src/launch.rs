@@ -72,6 +72,8 @@ pub struct Launch {
     pub arguments: Vec<Vec<u8>>,
     /// How.
     pub way: Way,
+    /// Whether it gets a mount namespace of its own, as containers do.
+    pub own_mounts: bool,
 }
 
 impl Launch {
@@ -84,6 +86,7 @@ impl Launch {
             program,
             arguments: all,
             way: Way::Execve,
+            own_mounts: false,
         }
     }
 
@@ -91,6 +94,13 @@ impl Launch {
     #[must_use]
     pub fn by(mut self, way: Way) -> Self {
         self.way = way;
+        self
+    }
+
+    /// The same, in a mount namespace of its own.
+    #[must_use]
+    pub fn with_own_mounts(mut self) -> Self {
+        self.own_mounts = true;
         self
     }
 
@@ -108,7 +118,14 @@ impl Launch {
             bytes.push(0);
         }
         fs::write(&arguments, bytes).expect("the arguments");
-        let output = Command::new("python3")
+        let mut command = if self.own_mounts {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "python3"]);
+            command
+        } else {
+            Command::new("python3")
+        };
+        let output = command
             .arg(&launcher)
             .arg(cgroup.join("cgroup.procs"))
             .arg(self.way.name())

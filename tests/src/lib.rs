@@ -8,6 +8,6 @@ mod siege;
 mod sweep;
 
 pub use elf::{creator32, creator64, writer};
-pub use host::{Answer, BANNED, Host, Start, get};
+pub use host::{Answer, BANNED, Host, Start, binary, get};
 pub use launch::{Ended, Launch, Way};
 pub use siege::Siege;

@@ -125,14 +125,29 @@ mod tests {
         let host = Host::new().start(&start);
         let marker = host.marker();
         let launch = Launch::new("/usr/bin/touch", &[text(&marker)]);
+        let in_memory = launch.clone().by(Way::Memfd);
         assert_eq!(
-            launch.clone().by(Way::Memfd).run(&host.inside),
+            in_memory.clone().with_own_mounts().run(&host.inside),
             Ended::Signal(9)
         );
         assert!(!marker.exists());
         assert_eq!(launch.run(&host.inside), Ended::Code(0));
         let record = host.wait_for_records("killed", 1).remove(0);
         assert_eq!(record["evidence"]["fileless"], true);
+        assert_eq!(record["rule"], "fileless");
+        // As container runtimes start their first stage: root, among the host's own mounts.
+        assert_eq!(in_memory.run(&host.inside), Ended::Code(0));
+    }
+
+    #[test]
+    fn programs_in_memory_are_recorded() {
+        let host = Host::new().start(&Start::default());
+        let marker = host.marker();
+        let launch = Launch::new("/usr/bin/touch", &[text(&marker)]).by(Way::Memfd);
+        assert_eq!(launch.with_own_mounts().run(&host.inside), Ended::Code(0));
+        let record = host.wait_for_records("observed", 1).remove(0);
+        assert_eq!(record["rule"], "fileless");
+        assert_eq!(record["mode"], "observe");
     }
 
     #[test]
@@ -214,7 +229,7 @@ mod tests {
         assert_eq!(launch.run(&host.inside), Ended::Signal(9));
         assert!(!marker.exists());
         let record = host.wait_for_records("killed", 1).remove(0);
-        assert!(record["rule"].is_null(), "no rule is to blame: {record}");
+        assert_eq!(record["rule"], "unscanned", "no rule is to blame");
     }
 
     #[test]

@@ -89,7 +89,11 @@ impl Pipeline {
             .policy
             .read()
             .map_or_else(|e| e.into_inner().clone(), |p| p.clone());
-        let mode = rule.map_or(Mode::Enforce, |rule| rule.mode);
+        let without_rule = match finding.done {
+            Some(Action::Observed) => Mode::Observe,
+            _ => Mode::Enforce,
+        };
+        let mode = rule.map_or(without_rule, |rule| rule.mode);
         let response = rule.and_then(|rule| rule.response);
         policy.judge(finding, mode, response, path.as_deref())
     }
@@ -101,6 +105,7 @@ impl Pipeline {
         rule: Option<&Rule>,
         table: Option<&CommandTable>,
     ) -> Record {
+        let setting = decided_by_setting(&outcome.verdict.finding);
         let Verdict {
             finding,
             mode,
@@ -153,10 +158,13 @@ impl Pipeline {
             time,
             action: outcome.action,
             guard: Some(guard),
-            rule: rule.map(|rule| rule.id.clone()),
+            rule: rule
+                .map(|rule| rule.id.clone())
+                .or(setting.map(|(id, _)| id.to_owned())),
             reason: rule
                 .filter(|_| !secret)
-                .and_then(|rule| rule.reason.clone()),
+                .and_then(|rule| rule.reason.clone())
+                .or(setting.map(|(_, reason)| reason.to_owned())),
             matched: matched.filter(|_| !secret),
             generation: Some(generation),
             mode: Some(mode),
@@ -167,6 +175,20 @@ impl Pipeline {
             actor: None,
             detail: outcome.error,
         }
+    }
+}
+
+/// The setting that decided where no rule did: what stands in the record as its rule and its reason.
+fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)> {
+    match (finding.rule, finding.done, &finding.evidence.unscanned) {
+        (None, Some(Action::Killed), Some(_)) => Some((
+            "unscanned",
+            "the command line could not be judged in the kernel, and `unscanned` is set to kill",
+        )),
+        (None, Some(Action::Killed | Action::Observed), None) if finding.evidence.fileless => {
+            Some(("fileless", "the program has no name in any file system"))
+        }
+        _ => None,
     }
 }
 

@@ -14,13 +14,16 @@ pub fn command(event: Event) -> Option<Finding> {
 }
 
 fn exec(event: ExecEvent) -> Finding {
-    let (done, unscanned) = match event.verdict {
-        KernelVerdict::Killed => (Some(Action::Killed), None),
-        KernelVerdict::Observed => (Some(Action::Observed), None),
-        KernelVerdict::Spared => (Some(Action::Spared), None),
-        KernelVerdict::Unscanned(UnscannedCause::TooLong) => (None, Some("too-long")),
-        KernelVerdict::Unscanned(UnscannedCause::ReadFailed) => (None, Some("read-failed")),
+    let done = match event.verdict {
+        KernelVerdict::Killed => Some(Action::Killed),
+        KernelVerdict::Observed => Some(Action::Observed),
+        KernelVerdict::Spared => Some(Action::Spared),
+        KernelVerdict::Unscanned(_) => None,
     };
+    let unscanned = event.unscanned.map(|cause| match cause {
+        UnscannedCause::TooLong => "too-long",
+        UnscannedCause::ReadFailed => "read-failed",
+    });
     let window = String::from_utf8_lossy(&event.match_window).into_owned();
     Finding {
         guard: Guard::Command,
@@ -102,6 +105,10 @@ mod tests {
             match_end: 3,
             match_window: Vec::new(),
             fileless: false,
+            unscanned: match verdict {
+                KernelVerdict::Unscanned(cause) => Some(cause),
+                _ => None,
+            },
         })
     }
 

@@ -7,8 +7,7 @@
 
 struct allow_context {
 	struct scratch *scratch;
-	const u32 *table;
-	u32 dfa;
+	struct dfa dfa;
 };
 
 static long allow_step(u32 index, struct allow_context *context)
@@ -26,7 +25,7 @@ static long allow_step(u32 index, struct allow_context *context)
 	for (int i = 0; i < ALLOW_STEPS; i++) {
 		if (at >= scratch->limit)
 			break;
-		state = dfa_step(context->table, context->dfa, state, scratch->bytes[at & (CHUNK - 1)]);
+		state = dfa_step(&context->dfa, state, scratch->bytes[at & (CHUNK - 1)]);
 		at++;
 	}
 	scratch->at = at;
@@ -40,10 +39,16 @@ __noinline int is_allowed(u32 dfa)
 {
 	struct scratch *scratch = current_scratch();
 	const u32 *table = command_table();
-	struct allow_context context = { .scratch = scratch, .table = table, .dfa = dfa };
+	struct allow_context context = { .scratch = scratch };
 
 	if (!scratch || !table)
 		return 0;
+	if (scratch->length > scratch->allow_left) {
+		scratch->failed = EXEC_TOO_LONG;
+		return 0;
+	}
+	scratch->allow_left -= scratch->length;
+	context.dfa = dfa_at(table, dfa);
 	rewind_line(scratch, scratch->address, scratch->length);
 	scratch->state = word(table, dfa + DFA_START);
 	bpf_loop(LINE_BOUND / ALLOW_STEPS + LINE_BOUND / CHUNK + 2, allow_step, &context, 0);

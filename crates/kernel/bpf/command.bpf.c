@@ -90,6 +90,8 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 
 	scratch->hits = 0;
 	scratch->failed = 0;
+	scratch->hard = 0;
+	scratch->allow_left = ALLOW_BYTES;
 	if (executables && file) {
 		u32 list = find_executable(scratch, table, executables, task, file);
 
@@ -107,9 +109,24 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 	if (!find_banned())
 		return EXEC_TOO_LONG;
 	if (scratch->failed)
-		return EXEC_READ_FAILED;
+		return scratch->failed;
 	verdict = decide(scratch, table, executable_hits, decider);
-	return scratch->failed ? EXEC_READ_FAILED : verdict;
+	return scratch->failed ? scratch->failed : verdict;
+}
+
+static __always_inline bool has_no_name(struct file *file)
+{
+	return BPF_CORE_READ(file, f_inode, i_nlink) == 0;
+}
+
+/* Whether a program that exists in memory alone is somebody's who has a reason to hide it. Container runtimes start
+ * their first stage that way, as root and among the host's own mounts, where whoever is so has the host anyway. */
+static __always_inline bool is_fileless(struct task_struct *task, struct file *file)
+{
+	if (!file || !has_no_name(file))
+		return false;
+	return (u32)bpf_get_current_uid_gid() ||
+	       BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum) != cell(CELL_HOST_MOUNTS);
 }
 
 /* Completes the event and hands it to the agent. The decision has been made and carried out before. */
@@ -129,7 +146,7 @@ static __noinline void send_event(struct scratch *scratch, struct task_struct *t
 	event->path_bytes = 0;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	if (file) {
-		if (BPF_CORE_READ(file, f_inode, i_nlink) == 0)
+		if (has_no_name(file))
 			event->flags |= EXEC_FILELESS;
 		write_path(scratch, task, file);
 	}
@@ -248,10 +265,9 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	count(COUNT_CHECKED, 1);
 	verdict = judge(scratch, table, start, end, task, file, &decider);
 	scratch->event.flags = 0;
-	if (verdict == EXEC_CLEAN && file && cell(CELL_FILELESS_KILL) &&
-	    BPF_CORE_READ(file, f_inode, i_nlink) == 0) {
+	if (verdict == EXEC_CLEAN && is_fileless(task, file)) {
 		decider = MAX_GROUPS;
-		verdict = EXEC_KILLED;
+		verdict = cell(CELL_FILELESS_KILL) ? EXEC_KILLED : EXEC_OBSERVED;
 	}
 	if (verdict != EXEC_CLEAN) {
 		bool known = decider < MAX_GROUPS && verdict <= EXEC_SPARED;
@@ -260,6 +276,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		scratch->event.match_end = known ? scratch->match_end[decider & (MAX_GROUPS - 1)] : 0;
 		scratch->event.generation = word(table, TABLE_GENERATION);
 		scratch->event.cgroup_id = cgroup->kn->id;
+		scratch->event.unscanned =
+			verdict == EXEC_TOO_LONG || verdict == EXEC_READ_FAILED ? verdict : 0;
 		verdict = carry_out(verdict, policy, cgroup, file, task->tgid);
 		count_verdict(verdict);
 		scratch->event.verdict = verdict;

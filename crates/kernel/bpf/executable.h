@@ -67,8 +67,7 @@ static __always_inline u32 next_name(struct climb *climb)
 
 struct name_context {
 	struct scratch *scratch;
-	const u32 *table;
-	u32 dfa;
+	struct dfa dfa;
 	u32 length;
 };
 
@@ -78,7 +77,7 @@ static long name_step(u32 index, struct name_context *context)
 
 	if (index >= context->length)
 		return 1;
-	scratch->state = dfa_step(context->table, context->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
+	scratch->state = dfa_step(&context->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
 	return scratch->state == 0;
 }
 
@@ -87,12 +86,13 @@ __noinline int match_name(u32 dfa, u32 length)
 {
 	struct scratch *scratch = current_scratch();
 	const u32 *table = command_table();
-	struct name_context context = { .scratch = scratch, .table = table, .dfa = dfa, .length = length };
+	struct name_context context = { .scratch = scratch, .length = length };
 
 	if (!scratch || !table)
 		return 0;
+	context.dfa = dfa_at(table, dfa);
 	bpf_loop(MAX_NAME, name_step, &context, 0);
-	scratch->state = dfa_step(table, dfa, scratch->state, '/');
+	scratch->state = dfa_step(&context.dfa, scratch->state, '/');
 	return scratch->state != 0;
 }
 

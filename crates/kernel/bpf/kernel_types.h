@@ -109,12 +109,25 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
 struct task_struct {
 	int pid, tgid;
 	u64 start_boottime;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	char comm[16];

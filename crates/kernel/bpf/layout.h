@@ -11,7 +11,6 @@
 enum table_header {
 	TABLE_MAGIC_WORD,
 	TABLE_GENERATION,
-	TABLE_CLASSES,	      /* 256 words, see CLASS_* */
 	TABLE_CELLS,	      /* two words a cell: base and flags, then check */
 	TABLE_FILTER,	      /* bitmap over hashes of the first four bytes of banned strings */
 	TABLE_FILTER_SHIFT,   /* 32 minus the logarithm of its size in bits */
@@ -26,10 +25,12 @@ enum table_header {
 	TABLE_HEADER_WORDS,
 };
 
-/* Class word of a byte: its symbol in the automaton, and what kind of byte it is. */
-#define CLASS_SYMBOL 0xffff
-#define CLASS_BOUNDARY (1u << 16)    /* no word character */
-#define CLASS_SHORT_START (1u << 17) /* some banned string of fewer than four bytes starts with it */
+/* After the header: the set of bytes that are no word characters, the set of bytes with which some banned string of
+ * fewer than four bytes begins, and each byte's symbol in the automaton, four a word. */
+#define SET_WORDS 8
+#define TABLE_BORDERS TABLE_HEADER_WORDS
+#define TABLE_SHORT_STARTS (TABLE_BORDERS + SET_WORDS)
+#define TABLE_SYMBOLS (TABLE_SHORT_STARTS + SET_WORDS)
 
 /* Symbols of the automaton that no byte has. */
 #define SYMBOL_OUTPUT 0
@@ -84,9 +85,12 @@ enum cell {
 	CELL_FILELESS_KILL,   /* programs started from memory are killed */
 	CELL_UNSCANNED_KILL,  /* programs that could not be judged are killed */
 	CELL_LAYOUT,	      /* version of this layout */
+	CELL_HOST_MOUNTS,     /* number of the host's mount namespace */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 1
+#define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
+#define MAX_COUNTERS 64
 
 /* ---- Policies: what a scope lets a guard do. Index 0 is "out of scope". ---- */
 #define MAX_POLICIES 1024
@@ -151,7 +155,7 @@ struct exec_event {
 	u32 path_bytes;	  /* bytes at the end of `path` that are in use */
 	u32 window_bytes; /* bytes of `window` in use */
 	u32 kept_bytes;	  /* bytes of `line` in use */
-	u32 reserved;
+	u32 unscanned;	  /* EXEC_TOO_LONG or EXEC_READ_FAILED where no judgement was possible, or 0 */
 	char comm[16];
 	u8 path[EVENT_PATH];
 	u8 path_slack[EVENT_PATH];

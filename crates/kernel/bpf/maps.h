@@ -5,15 +5,15 @@
 #include <bpf/bpf_helpers.h>
 #include "layout.h"
 
-/* Set before loading; nothing else may lie in .rodata. */
+/* Set before loading. In a section of its own: the compiler puts tables of its own into the common one. */
 const volatile struct {
 	u64 instance;	/* which set of programs this is: two exist side by side during an upgrade */
 	u64 table_mask; /* the table's size in words, less one: a power of two less one, so that it masks offsets */
-} constants = {};
+} constants SEC(".rodata.constants") = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, CELL_COUNT);
+	__uint(max_entries, MAX_CELLS);
 	__type(key, u32);
 	__type(value, u64);
 } cells SEC(".maps");
@@ -34,7 +34,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNT_MAX);
+	__uint(max_entries, MAX_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } counters SEC(".maps");

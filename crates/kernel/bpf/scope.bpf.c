@@ -42,7 +42,7 @@ struct {
 
 struct path_context {
 	struct path_scratch *scratch;
-	const u32 *table;
+	struct dfa dfa;
 	u32 length;
 };
 
@@ -52,8 +52,7 @@ static long path_step(u32 index, struct path_context *context)
 
 	if (index >= context->length)
 		return 1;
-	scratch->state =
-		dfa_step(context->table, DFA_AT_START, scratch->state, scratch->bytes[index & (PATH_SIZE - 1)]);
+	scratch->state = dfa_step(&context->dfa, scratch->state, scratch->bytes[index & (PATH_SIZE - 1)]);
 	return scratch->state == 0;
 }
 
@@ -61,6 +60,7 @@ static long path_step(u32 index, struct path_context *context)
 static __always_inline u32 policy_of_path(struct cgroup *cgroup, const char *path)
 {
 	struct path_context context = {};
+	const u32 *table;
 	u32 zero = 0, accepted;
 	void *inner = bpf_map_lookup_elem(&scope_tables, &zero);
 	long length;
@@ -68,16 +68,17 @@ static __always_inline u32 policy_of_path(struct cgroup *cgroup, const char *pat
 	context.scratch = bpf_map_lookup_elem(&path_scratches, &zero);
 	if (!inner || !context.scratch)
 		return 0;
-	context.table = bpf_map_lookup_elem(inner, &zero);
-	if (!context.table)
+	table = bpf_map_lookup_elem(inner, &zero);
+	if (!table)
 		return 0;
 	length = bpf_probe_read_kernel_str(context.scratch->bytes, PATH_SIZE, path);
 	if (length <= 1 || length >= PATH_SIZE)
 		return scope_policy(cgroup);
 	context.length = length - 1;
-	context.scratch->state = word(context.table, DFA_AT_START + DFA_START);
+	context.dfa = dfa_at(table, DFA_AT_START);
+	context.scratch->state = word(table, DFA_AT_START + DFA_START);
 	bpf_loop(PATH_SIZE, path_step, &context, 0);
-	accepted = dfa_accepts(context.table, DFA_AT_START, context.scratch->state);
+	accepted = dfa_accepts(table, DFA_AT_START, context.scratch->state);
 	return accepted ? accepted - 1 : 0;
 }
 

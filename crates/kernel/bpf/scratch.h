@@ -6,11 +6,18 @@
 
 /* Longer command lines are left to the agent. */
 #define LINE_BOUND (256 * 1024)
+/* A processor is held while a command line is judged. What costs little is bounded by the line's length; what costs
+ * much is bounded by itself, and lines that need more of it are left to the agent too. */
+#define HARD_STEPS (32 * 1024)
+#define ALLOW_BYTES LINE_BOUND
 #define CHUNK 4096
 #define CHUNK_SLACK 16
 
+/* Bytes that are looked over at a time for places where a banned string may start. */
+#define BLOCK 64
+
+/* What is used together lies together: processors fetch lines of 64 bytes. */
 struct scratch {
-	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
 	u64 address;  /* of the command line, in user memory */
 	u32 length;   /* of the command line, without its last NUL */
 	u32 base;     /* offset of bytes[0] in the command line */
@@ -19,8 +26,15 @@ struct scratch {
 	u32 filled;   /* bytes[] is filled up to here */
 	u32 state;
 	u32 reported; /* offset at which the current state's outputs have been reported, plus one */
-	u32 failed;   /* a read failed */
+	u32 failed;   /* why no judgement is possible: an exec_verdict, or 0 */
+	u32 hard;     /* steps that went through the automaton */
+	u32 allow_left; /* bytes that allow patterns may still read */
+	u32 block;    /* the block that was looked over, in bytes[] */
+	u32 block_end;
+	u32 block_state; /* STATE_WORD or STATE_BOUNDARY at its end */
+	u64 candidates; /* bit i: a banned string may start at block + i */
 	u64 hits;     /* groups of which a banned string was seen */
+	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
 	u32 rule[MAX_GROUPS];
 	u32 match_end[MAX_GROUPS];
 	struct exec_event event;
@@ -82,7 +96,7 @@ static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
 		return false;
 	size = at_most(left, CHUNK);
 	if (bpf_probe_read_user(scratch->bytes, size, (void *)(scratch->address + base))) {
-		scratch->failed = 1;
+		scratch->failed = EXEC_READ_FAILED;
 		return false;
 	}
 	*(u64 *)(scratch->bytes + (size & ~7u)) &= (1ull << ((size & 7) * 8)) - 1;

@@ -41,6 +41,8 @@ pub enum Cell {
     UnscannedKill,
     /// Version of the layout.
     Layout,
+    /// Number of the host's mount namespace; 0 = unknown.
+    HostMounts,
 }
 
 /// Off for good, until `on`.

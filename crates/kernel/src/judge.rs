@@ -2,15 +2,13 @@
 
 use hayward_model::KernelVerdict;
 use libbpf_rs::{MapCore, Object, ProgramInput};
-use std::{
-    fs,
-    os::fd::{AsFd, AsRawFd},
-};
+use std::os::fd::AsFd;
 
 use crate::{
-    KernelError,
+    KernelError, RunTime, Statistics,
     error::Doing,
     object::{COMMAND, Load},
+    statistics::run_time,
     table::{self, size_class},
     wire::kernel_verdict,
 };
@@ -63,17 +61,9 @@ impl KernelJudge {
         Ok(kernel_verdict(result & 0xff).map(|verdict| (verdict, result >> 8)))
     }
 
-    /// The kernel's own account of this program: time in ns and runs, while `kernel.bpf_stats_enabled` is 1.
-    pub fn statistics(&self) -> Result<(u64, u64), KernelError> {
-        let program = self.program()?;
-        let path = format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd());
-        let text = fs::read_to_string(&path).doing(|| format!("read {path}"))?;
-        let value = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-                .unwrap_or_default()
-        };
-        Ok((value("run_time_ns:"), value("run_cnt:")))
+    /// The kernel's own account of this program, which it keeps while a [`Statistics`] lives.
+    pub fn run_time(&self, _counting: &Statistics) -> Result<RunTime, KernelError> {
+        run_time(self.program()?.as_fd())
     }
 
     fn program(&self) -> Result<libbpf_rs::Program<'_>, KernelError> {

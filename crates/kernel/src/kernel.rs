@@ -8,7 +8,7 @@ use crate::{
     Cell, Cells, Counters, KernelError, KernelPolicy, Pins,
     error::Doing,
     object::{COMMAND, Load, SCOPE},
-    pins::{LAYOUT_VERSION, PinsLock, own_binary},
+    pins::{LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     scopes::write_policies,
     table::{self, size_class},
 };
@@ -205,6 +205,7 @@ impl Kernel {
             (Cell::FilelessKill, u64::from(options.fileless_kill)),
             (Cell::UnscannedKill, u64::from(options.unscanned_kill)),
             (Cell::Layout, u64::from(LAYOUT_VERSION)),
+            (Cell::HostMounts, host_mounts()),
             (Cell::Lease, lease),
         ] {
             self.cells.set(cell, value)?;

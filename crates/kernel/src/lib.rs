@@ -13,6 +13,7 @@ mod pins;
 mod privileges;
 mod probe;
 mod scopes;
+mod statistics;
 mod table;
 pub mod wire;
 
@@ -25,4 +26,5 @@ pub use pins::{Pins, uninstall};
 pub use privileges::{missing_privileges, require_privileges};
 pub use probe::{Feature, probe};
 pub use scopes::KernelPolicy;
+pub use statistics::{RunTime, Statistics};
 pub use table::{MAX_TABLE_BYTES, size_class};

@@ -1,6 +1,9 @@
 //! Opening an embedded object, with its maps pinned by name and its constants set.
 
-use std::{io::Write, sync::Once};
+use std::{
+    io::{self, Write},
+    sync::Once,
+};
 
 use libbpf_rs::{Object, ObjectBuilder, OpenObject};
 
@@ -24,6 +27,9 @@ pub(crate) struct Load<'a> {
     /// The map of tables and its size class.
     pub tables: (&'static str, usize),
 }
+
+/// The section of `constants` in `bpf/maps.h`, as the name of its map shows it.
+const CONSTANTS: &str = "rodata.con";
 
 impl Load<'_> {
     /// Opens and loads the object; nothing is attached yet.
@@ -62,17 +68,16 @@ impl Load<'_> {
 
     /// Fills `constants` of `bpf/maps.h`: the instance, then the mask.
     fn set_constants(&self, open: &mut OpenObject) -> Result<(), KernelError> {
+        let doing = || "set the constants of the kernel programs".to_owned();
         let mask = (self.tables.1 / 4 - 1) as u64;
-        for mut map in open.maps_mut() {
-            if !map.name().to_string_lossy().contains("rodata") {
-                continue;
-            }
-            let mut value = map.initial_value_mut().unwrap_or_default();
-            for constant in [self.instance, mask] {
-                value
-                    .write_all(&constant.to_ne_bytes())
-                    .doing(|| "set the constants of the kernel programs".to_owned())?;
-            }
+        let mut map = open
+            .maps_mut()
+            .find(|map| map.name().to_string_lossy().contains(CONSTANTS))
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+            .doing(doing)?;
+        let mut value = map.initial_value_mut().unwrap_or_default();
+        for constant in [self.instance, mask] {
+            value.write_all(&constant.to_ne_bytes()).doing(doing)?;
         }
         Ok(())
     }

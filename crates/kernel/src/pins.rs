@@ -177,3 +177,12 @@ pub(crate) fn own_binary() -> io::Result<(u64, u64)> {
     );
     Ok(((u64::from(major) << 20) | u64::from(minor), metadata.ino()))
 }
+
+/// Number of the host's mount namespace, in which container runtimes are before they enter a container: PID 1's, or
+/// this process's own where that one may not be looked at. 0 where neither may.
+pub(crate) fn host_mounts() -> u64 {
+    let number = |path| fs::metadata(path).map(|metadata| metadata.ino());
+    number("/proc/1/ns/mnt")
+        .or_else(|_| number("/proc/self/ns/mnt"))
+        .unwrap_or(0)
+}

@@ -63,6 +63,10 @@ pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
         match_end: u32_at(bytes, 60)?,
         match_window: joined(field(bytes, WINDOW_OFFSET, window_bytes)?),
         fileless: flags & FLAG_FILELESS != 0,
+        unscanned: match kernel_verdict(u32_at(bytes, 76)?) {
+            Some(KernelVerdict::Unscanned(cause)) => Some(cause),
+            _ => None,
+        },
     }))
 }
 

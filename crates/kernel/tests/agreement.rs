@@ -132,6 +132,45 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_costs_too_much_is_not_called_clean() {
+        let table = sentinel(b"hayward-sentinel");
+        let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
+        let almost = b"hayward-sentine ";
+        let line = almost.repeat(200_000 / almost.len());
+        let verdict = kernel.judge(&line).expect("the program runs");
+        assert!(
+            matches!(verdict, Some((KernelVerdict::Unscanned(_), _))),
+            "{verdict:?}"
+        );
+        let line = almost.repeat(20_000 / almost.len());
+        assert_eq!(kernel.judge(&line).expect("the program runs"), None);
+    }
+
+    #[test]
+    fn allow_patterns_that_cost_too_much_neither_kill_nor_spare() {
+        let allow = |index: usize| vec![format!(".* allowed-{index} .*")];
+        let rules = (0..40)
+            .map(|index| rule(index, vec![b"banned".to_vec()], Mode::Enforce, allow(index)))
+            .collect();
+        let table = CommandTable::compile(rules, 1, |_| 0).expect("good rules");
+        let mut kernel = KernelJudge::new(table.words()).expect("the programs load");
+        let line = |bytes: usize| {
+            let mut line = b"banned ".to_vec();
+            line.resize(bytes, b'x');
+            (0..40).for_each(|index| line.extend(format!(" allowed-{index} ").bytes()));
+            line.push(0);
+            line
+        };
+        let verdict = kernel.judge(&line(3_000)).expect("the program runs");
+        assert_eq!(verdict, Some((KernelVerdict::Spared, 0)));
+        let verdict = kernel.judge(&line(100_000)).expect("the program runs");
+        assert!(
+            matches!(verdict, Some((KernelVerdict::Unscanned(_), _))),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
     fn a_line_past_the_bound_or_unreadable_is_not_called_clean() {
         let mut kernel = KernelJudge::new(sentinel(b"sentinel").words()).expect("programs load");
         let verdict = kernel

@@ -36,7 +36,6 @@ mod tests {
         for (header, name) in [
             (Header::Magic, "TABLE_MAGIC_WORD"),
             (Header::Generation, "TABLE_GENERATION"),
-            (Header::Classes, "TABLE_CLASSES"),
             (Header::Cells, "TABLE_CELLS"),
             (Header::Filter, "TABLE_FILTER"),
             (Header::FilterShift, "TABLE_FILTER_SHIFT"),
@@ -70,6 +69,7 @@ mod tests {
             (Cell::FilelessKill, "CELL_FILELESS_KILL"),
             (Cell::UnscannedKill, "CELL_UNSCANNED_KILL"),
             (Cell::Layout, "CELL_LAYOUT"),
+            (Cell::HostMounts, "CELL_HOST_MOUNTS"),
         ] {
             assert_eq!(names[cell as usize], name);
         }

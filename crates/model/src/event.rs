@@ -46,6 +46,8 @@ pub struct ExecEvent {
     pub match_window: Vec<u8>,
     /// The executable has no name in any file system (memfd, or deleted).
     pub fileless: bool,
+    /// Why the kernel could not judge the command line, whatever it did then.
+    pub unscanned: Option<UnscannedCause>,
 }
 
 /// The kernel's decision about a program start.

@@ -7,7 +7,7 @@
 
 use super::{
     double_array::DoubleArray,
-    layout::{CLASS_BOUNDARY, CLASS_SHORT_START, filter_bit, is_boundary},
+    layout::{filter_bit, is_boundary},
 };
 
 /// A banned string, its group and its rule.
@@ -24,8 +24,10 @@ pub(crate) struct Entry {
 /// Everything the matcher reads, before it has a place in a table.
 #[derive(Debug)]
 pub(crate) struct Automaton {
-    /// Class word of each byte.
-    pub(crate) classes: Vec<u32>,
+    /// Symbol of each byte.
+    pub(crate) symbols: [u8; 256],
+    /// Bytes with which some string of fewer than four bytes begins.
+    pub(crate) short_starts: [bool; 256],
     /// Base and check of each cell, as pairs. Output cells hold offsets into `outputs`.
     pub(crate) cells: Vec<u32>,
     /// Cells whose base is such an offset, to be moved to where the outputs will lie.
@@ -63,13 +65,15 @@ impl Automaton {
     pub(crate) fn build(mut entries: Vec<Entry>) -> Self {
         entries.sort();
         entries.dedup();
-        let mut classes = classes(&entries);
-        let (filter, filter_shift) = filter(&entries, &mut classes);
+        let symbols = symbols(&entries);
+        let short_starts = short_starts(&entries);
+        let (filter, filter_shift) = filter(&entries);
         let (mut nodes, own) = trie(&entries);
         let outputs = link(&mut nodes, own, &entries);
-        let array = DoubleArray::build(&nodes, &classes);
+        let array = DoubleArray::build(&nodes, &symbols);
         Self {
-            classes,
+            symbols,
+            short_starts,
             cells: array.cells,
             output_cells: array.output_cells,
             outputs,
@@ -79,59 +83,62 @@ impl Automaton {
     }
 }
 
-/// Bytes that occur get symbols of their own from 2 on; all others share one that no string has.
-fn classes(entries: &[Entry]) -> Vec<u32> {
+/// The byte that the automaton sees: ASCII in lower case, and a space for the NUL between arguments.
+fn seen(byte: u8) -> u8 {
+    match byte {
+        0 => b' ',
+        byte => byte.to_ascii_lowercase(),
+    }
+}
+
+/// Bytes that occur get symbols of their own from 2 on; all others share one that no string has. There are never more
+/// than 230, since upper case and NUL have none of their own.
+fn symbols(entries: &[Entry]) -> [u8; 256] {
     let mut used = [false; 256];
     for byte in entries.iter().flat_map(|entry| &entry.text) {
         used[usize::from(*byte)] = true;
     }
-    let mut symbols = [0u32; 256];
+    let mut own = [0u8; 256];
     let mut next = 2;
     for byte in 0..256 {
         if used[byte] {
-            symbols[byte] = next;
+            own[byte] = next;
             next += 1;
         }
     }
-    (0..=255u8)
-        .map(|byte| {
-            let seen = if byte == 0 {
-                b' '
-            } else {
-                byte.to_ascii_lowercase()
-            };
-            let symbol = symbols[usize::from(seen)];
-            let symbol = if symbol == 0 { next } else { symbol };
-            symbol | if is_boundary(byte) { CLASS_BOUNDARY } else { 0 }
-        })
-        .collect()
+    let mut symbols = [next; 256];
+    for byte in 0..=255u8 {
+        let symbol = own[usize::from(seen(byte))];
+        if symbol != 0 {
+            symbols[usize::from(byte)] = symbol;
+        }
+    }
+    symbols
 }
 
-fn filter(entries: &[Entry], classes: &mut [u32]) -> (Vec<u32>, u32) {
+fn short_starts(entries: &[Entry]) -> [bool; 256] {
+    let mut starts = [false; 256];
+    for first in entries.iter().filter_map(|entry| match *entry.text {
+        [first] | [first, _] | [first, _, _] => Some(first),
+        _ => None,
+    }) {
+        for byte in 0..=255u8 {
+            starts[usize::from(byte)] |= seen(byte) == first;
+        }
+    }
+    starts
+}
+
+fn filter(entries: &[Entry]) -> (Vec<u32>, u32) {
     let bits = (entries.len() * 16)
         .next_power_of_two()
         .clamp(1 << 10, 1 << 23);
     let shift = 32 - bits.trailing_zeros();
     let mut filter = vec![0u32; bits / 32];
     for entry in entries {
-        match *entry.text.as_slice() {
-            [a, b, c, d, ..] => {
-                let bit = filter_bit([a, b, c, d], shift);
-                filter[bit / 32] |= 1 << (bit % 32);
-            }
-            [first, ..] => {
-                for (byte, class) in (0..=255u8).zip(classes.iter_mut()) {
-                    let seen = if byte == 0 {
-                        b' '
-                    } else {
-                        byte.to_ascii_lowercase()
-                    };
-                    if seen == first {
-                        *class |= CLASS_SHORT_START;
-                    }
-                }
-            }
-            [] => {}
+        if let [a, b, c, d, ..] = *entry.text {
+            let bit = filter_bit([a, b, c, d], shift);
+            filter[bit / 32] |= 1 << (bit % 32);
         }
     }
     (filter, shift)

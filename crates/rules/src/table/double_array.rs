@@ -3,7 +3,7 @@
 
 use super::{
     automaton::{Failure, Node},
-    layout::{BASE_FAIL, BASE_OUTPUT, CLASS_SYMBOL, STATE_BOUNDARY, SYMBOL_FAIL, SYMBOL_OUTPUT},
+    layout::{BASE_FAIL, BASE_OUTPUT, STATE_BOUNDARY, SYMBOL_FAIL, SYMBOL_OUTPUT},
 };
 
 const BLOCK: u32 = 256;
@@ -27,7 +27,7 @@ pub(crate) struct DoubleArray {
 
 impl DoubleArray {
     /// Lays out the nodes; node 0 is the root, which becomes the state at a word border.
-    pub(crate) fn build(nodes: &[Node], classes: &[u32]) -> Self {
+    pub(crate) fn build(nodes: &[Node], symbols: &[u8; 256]) -> Self {
         let mut array = Self {
             cells: Vec::new(),
             output_cells: Vec::new(),
@@ -41,7 +41,7 @@ impl DoubleArray {
         // The two root states are nobody's children.
         array.cells[1] = FREE - 1;
         array.cells[2 * STATE_BOUNDARY as usize + 1] = FREE - 1;
-        let symbol = |node: &Node| classes[usize::from(node.byte)] & CLASS_SYMBOL;
+        let symbol = |node: &Node| u32::from(symbols[usize::from(node.byte)]);
         let mut states = vec![0u32; nodes.len()];
         states[0] = STATE_BOUNDARY;
         let mut wanted = Vec::new();

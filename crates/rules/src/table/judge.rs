@@ -4,9 +4,9 @@
 use super::{
     CommandTable, dfa, executables,
     layout::{
-        BASE_FAIL, BASE_OFFSET, BASE_OUTPUT, CLASS_BOUNDARY, CLASS_SYMBOL, GROUP_ENFORCE,
-        GROUP_WORDS, Header, MAX_GROUPS, OUTPUT_GROUP_SHIFT, OUTPUT_RULE, STATE_BOUNDARY,
-        STATE_WORD, SYMBOL_FAIL, SYMBOL_OUTPUT,
+        BASE_FAIL, BASE_OFFSET, BASE_OUTPUT, GROUP_ENFORCE, GROUP_WORDS, Header, MAX_GROUPS,
+        OUTPUT_GROUP_SHIFT, OUTPUT_RULE, STATE_BOUNDARY, STATE_WORD, SYMBOL_FAIL, SYMBOL_OUTPUT,
+        is_boundary, symbol,
     },
 };
 
@@ -97,25 +97,24 @@ impl CommandTable {
     fn find_banned(&self, line: &[u8], report: &mut dyn FnMut(u32, usize)) {
         let words = &self.words;
         let cells = self.header(Header::Cells) as usize;
-        let classes = self.header(Header::Classes) as usize;
         let base = |state: u32| words[cells + 2 * state as usize];
         let check = |state: u32| words[cells + 2 * state as usize + 1];
         let mut state = STATE_BOUNDARY;
         let mut at = 0;
         while at < line.len() {
-            let class = words[classes + usize::from(line[at])];
+            let is_border = is_boundary(line[at]);
             let word = base(state);
-            if word & BASE_OUTPUT != 0 && class & CLASS_BOUNDARY != 0 {
+            if word & BASE_OUTPUT != 0 && is_border {
                 report(base((word & BASE_OFFSET) ^ SYMBOL_OUTPUT), at);
             }
-            let next = (word & BASE_OFFSET) ^ (class & CLASS_SYMBOL);
+            let next = (word & BASE_OFFSET) ^ symbol(words, line[at]);
             if state != STATE_WORD && check(next) == state {
                 state = next;
             } else if word & BASE_FAIL != 0 {
                 state = base((word & BASE_OFFSET) ^ SYMBOL_FAIL);
                 continue;
             } else {
-                state = if class & CLASS_BOUNDARY != 0 {
+                state = if is_border {
                     STATE_BOUNDARY
                 } else {
                     STATE_WORD

@@ -13,7 +13,6 @@ pub const MAX_GROUPS: usize = 64;
 pub enum Header {
     Magic,
     Generation,
-    Classes,
     Cells,
     Filter,
     FilterShift,
@@ -28,9 +27,18 @@ pub enum Header {
     Words,
 }
 
-pub(crate) const CLASS_SYMBOL: u32 = 0xffff;
-pub(crate) const CLASS_BOUNDARY: u32 = 1 << 16;
-pub(crate) const CLASS_SHORT_START: u32 = 1 << 17;
+/// Where the set of bytes lies that are no word characters.
+pub(crate) const TABLE_BORDERS: usize = Header::Words as usize;
+/// Where the set of bytes lies with which some banned string of fewer than four bytes begins.
+pub(crate) const TABLE_SHORT_STARTS: usize = TABLE_BORDERS + SET_WORDS;
+/// Where the symbols of the bytes lie, four a word.
+pub(crate) const TABLE_SYMBOLS: usize = TABLE_SHORT_STARTS + SET_WORDS;
+/// Where the parts begin whose size the rules decide.
+pub(crate) const TABLE_PARTS: usize = TABLE_SYMBOLS + SYMBOL_WORDS;
+/// Words of a set of bytes.
+pub(crate) const SET_WORDS: usize = 8;
+/// Words of a byte's symbol for every byte.
+pub(crate) const SYMBOL_WORDS: usize = 64;
 pub(crate) const SYMBOL_OUTPUT: u32 = 0;
 pub(crate) const SYMBOL_FAIL: u32 = 1;
 pub(crate) const STATE_WORD: u32 = 0;
@@ -61,4 +69,10 @@ pub(crate) const fn is_boundary(byte: u8) -> bool {
 /// Where the filter keeps the bit of these four bytes.
 pub(crate) fn filter_bit(first: [u8; 4], shift: u32) -> usize {
     ((u32::from_le_bytes(first) | FILTER_FOLD).wrapping_mul(FILTER_FACTOR) >> shift) as usize
+}
+
+/// The symbol of a byte, as the table has it.
+pub(crate) fn symbol(words: &[u32], byte: u8) -> u32 {
+    let byte = usize::from(byte);
+    (words[TABLE_SYMBOLS + byte / 4] >> (byte % 4 * 8)) & 0xff
 }

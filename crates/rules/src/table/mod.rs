@@ -21,7 +21,8 @@ use automaton::{Automaton, Entry};
 use dfa::{Dfa, Text};
 use groups::Group;
 use layout::{
-    GROUP_ENFORCE, GROUP_WORDS, Header, MAX_GROUPS, OUTPUT_GROUP_SHIFT, OUTPUT_RULE, TABLE_MAGIC,
+    GROUP_ENFORCE, GROUP_WORDS, Header, MAX_GROUPS, OUTPUT_GROUP_SHIFT, OUTPUT_RULE, TABLE_BORDERS,
+    TABLE_MAGIC, TABLE_PARTS, TABLE_SHORT_STARTS, TABLE_SYMBOLS, is_boundary,
 };
 
 /// Rules, compiled.
@@ -94,11 +95,12 @@ impl CommandTable {
         }
         let (groups, group_of) =
             groups::group(&rules).map_err(|problems| TableError { problems })?;
-        let mut words = vec![0; Header::Words as usize];
+        let mut words = vec![0; TABLE_PARTS];
         words[Header::Magic as usize] = TABLE_MAGIC;
         words[Header::Generation as usize] = generation;
-        append_automaton(&mut words, Automaton::build(entries(&rules, &group_of)));
+        // What every program start reads comes first, and close together.
         append_executables(&mut words, &rules, &group_of)?;
+        append_automaton(&mut words, Automaton::build(entries(&rules, &group_of)));
         append_groups(&mut words, &groups, to_boot_ns)?;
         Ok(Self {
             words,
@@ -181,7 +183,13 @@ fn entries(rules: &[Rule], group_of: &[usize]) -> Vec<Entry> {
 }
 
 fn append_automaton(words: &mut Vec<u32>, mut automaton: Automaton) {
-    words[Header::Classes as usize] = append(words, &automaton.classes);
+    for byte in 0..=255u8 {
+        let at = usize::from(byte);
+        let (set_word, set_bit) = (at / 32, at % 32);
+        words[TABLE_BORDERS + set_word] |= u32::from(is_boundary(byte)) << set_bit;
+        words[TABLE_SHORT_STARTS + set_word] |= u32::from(automaton.short_starts[at]) << set_bit;
+        words[TABLE_SYMBOLS + at / 4] |= u32::from(automaton.symbols[at]) << (at % 4 * 8);
+    }
     words[Header::Filter as usize] = append(words, &automaton.filter);
     words[Header::FilterShift as usize] = automaton.filter_shift;
     let outputs = append(words, &automaton.outputs);

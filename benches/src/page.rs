@@ -1,0 +1,135 @@
+//! `docs/performance.md`, its plot, and `target/bench.json`.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
+
+use crate::{
+    figure::{Figure, HEAD},
+    growth::{BYTES, Growth, STRINGS},
+    plot,
+    sample::real,
+};
+
+/// Writes all three below the working folder.
+pub(crate) fn write(figures: &[Figure], growth: &Growth) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root.parent().filter(|root| root.join("docs").exists());
+    let root = root.context("run this from the checkout that it was built in")?;
+    let mut json = Map::new();
+    for figure in figures {
+        json.insert(figure.key.to_owned(), Value::from(figure.value));
+    }
+    let json = serde_json::to_string_pretty(&Value::Object(json))?;
+    fs::write(root.join("target/bench.json"), json + "\n")?;
+    plot::draw(&root.join("docs/performance.svg"), growth)?;
+    fs::write(root.join("docs/performance.md"), page(figures, growth)?)?;
+    eprintln!("written: target/bench.json, docs/performance.md, docs/performance.svg");
+    Ok(())
+}
+
+fn page(figures: &[Figure], growth: &Growth) -> Result<String> {
+    let mut page = format!(
+        "# What Hayward costs\n\n\
+         `make bench` measures this and writes this page; `target/bench.json` has the same numbers for programs.\n\
+         Measured on {}.\n\n\
+         Smaller is better everywhere. Times in the kernel are the kernel's own (`bpf_stats`) and include what it takes\n\
+         to take them. Absolute times do not carry over to other machines; ratios mostly do.\n\n",
+        machine()?
+    );
+    row(&mut page, &HEAD.map(str::to_owned))?;
+    row(&mut page, &HEAD.map(|_| "---".to_owned()))?;
+    for figure in figures {
+        row(&mut page, &figure.row())?;
+    }
+    page.push_str(
+        "\n## Growth\n\n\
+         Time to judge one harmless command line, in ns (median), by its length and by the number of banned strings.\n\
+         The program is the one that judges at an exec, run by the kernel over bytes of the benchmark's own.\n\n",
+    );
+    let mut head = vec!["banned strings".to_owned(), "table".to_owned()];
+    head.extend(BYTES.map(|bytes| format!("{} B", thousands(bytes))));
+    head.push("160 B, cold".to_owned());
+    row(&mut page, &head)?;
+    row(&mut page, &vec!["---:".to_owned(); head.len()])?;
+    for (index, strings) in STRINGS.iter().enumerate() {
+        let mut cells = vec![
+            thousands(*strings),
+            format!("{} KiB", thousands(growth.kibibytes[index])),
+        ];
+        let times = &growth.ns[index];
+        cells.extend(
+            times
+                .iter()
+                .map(|samples| format!("{:.0}", samples.median())),
+        );
+        cells.push(format!("{:.0}", growth.cold_ns[index].median()));
+        row(&mut page, &cells)?;
+    }
+    page.push_str("\n![Time to judge by length and number of strings](performance.svg)\n");
+    page.push_str(HOW);
+    Ok(page)
+}
+
+const HOW: &str = "
+## How it is measured
+
+- Kernel time per exec: an agent with 30,000 banned strings guards a cgroup; a process in it starts the smallest
+  program there is with 160 bytes of arguments, a thousand times a batch. The kernel counts time and runs of the
+  attached program. Batches during which more than 2 % of the machine's program starts were others' are left out. For
+  the cold figure the process writes 96 MiB of memory between two starts.
+- Processor held: the judging program runs over 256 KiB, the longest command line that it judges, both harmless and
+  made to be slow: borders at every second byte, beginnings of banned strings, banned strings without their last byte
+  or inside longer words, and a banned string of each of 32 rule files that an allow pattern of each spares.
+- `posix_spawn` and wait: batches of 2,000 starts, with an agent and after `uninstall`, in turns; the ratio of the
+  medians of two neighbouring batches, and the median of those ratios.
+- Banned programs: four processes start programs that write a byte with their first instruction, by `execve`,
+  `fexecve`, from memory, from a deleted file, by a thread that is not the first, as a script's interpreter, by
+  `posix_spawn` and by `vfork`, in 64 and 32 bits, while two threads keep processors and caches busy. Before, the same
+  programs without a banned string are seen to write.
+- The agent: from its start to `READY=1`, which it says after its own test was seen to be stopped; resident memory when
+  it has not grown for 12 s; processor time of all its threads while programs are started in its scope.
+";
+
+fn row(page: &mut String, cells: &[String]) -> Result<()> {
+    writeln!(page, "| {} |", cells.join(" | "))?;
+    Ok(())
+}
+
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The machine in words.
+fn machine() -> Result<String> {
+    let processors = fs::read_to_string("/proc/cpuinfo")?;
+    let field = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let model =
+        field(&processors, "model name").unwrap_or_else(|| "an unnamed processor".to_owned());
+    let memory = field(&fs::read_to_string("/proc/meminfo")?, "MemTotal").unwrap_or_default();
+    let memory: u64 = memory.trim_end_matches(" kB").parse().unwrap_or(0);
+    let virtual_machine = if processors.contains("hypervisor") {
+        ", a virtual machine"
+    } else {
+        ""
+    };
+    let uname = rustix::system::uname();
+    Ok(format!(
+        "{} processors ({model}){virtual_machine}, {:.0} GiB, Linux {}",
+        std::thread::available_parallelism()?,
+        real(memory) / real(1 << 20),
+        uname.release().to_string_lossy(),
+    ))
+}
