@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
@@ -62,8 +62,7 @@ pub(crate) fn start_and_wait(host: &mut Host) -> Result<Duration> {
 /// The smallest program there is, so that as little as possible hides what starting it costs.
 pub(crate) fn smallest_program(host: &Host, narrow: bool) -> Result<PathBuf> {
     let path = host.path(if narrow { "writer32" } else { "writer64" });
-    fs::write(&path, hayward_tests::writer(narrow))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    hayward_tests::write_program(&hayward_tests::writer(narrow), &path);
     Ok(path)
 }
 

@@ -157,6 +157,13 @@ impl Host {
         fs::write(&self.settings, text).expect("settings");
     }
 
+    /// Replaces a piece of the settings, which must be there.
+    pub fn edit_settings(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.settings).expect("settings");
+        assert!(text.contains(from), "{from} in {text}");
+        fs::write(&self.settings, text.replace(from, to)).expect("settings");
+    }
+
     /// A command of the built binary, which refuses to reach beyond the test.
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(&self.binary);
@@ -188,8 +195,14 @@ impl Host {
 
     /// Starts the agent with these settings and waits until it says `enforcing`.
     #[must_use]
-    pub fn start(mut self, start: &Start) -> Self {
+    pub fn start(self, start: &Start) -> Self {
         self.write_settings(start);
+        self.running()
+    }
+
+    /// Starts the agent with the settings as they are and waits until it says `enforcing`.
+    #[must_use]
+    pub fn running(mut self) -> Self {
         self.spawn();
         self.hayward(&["status", "--wait", "enforcing", "--timeout", "20s"])
             .ok();
@@ -198,11 +211,20 @@ impl Host {
 
     /// Starts the agent and does not wait.
     pub fn spawn(&mut self) {
-        self.spawn_with(&[]);
+        self.launch(&[], &[]);
     }
 
-    /// The same, with further environment variables.
+    /// Starts the agent by a launcher that becomes it, such as `setpriv ...`, and does not wait.
+    pub fn spawn_by(&mut self, launcher: &[&str]) {
+        self.launch(launcher, &[]);
+    }
+
+    /// Starts the agent with further environment variables and does not wait.
     pub fn spawn_with(&mut self, variables: &[(&str, &OsStr)]) {
+        self.launch(&[], variables);
+    }
+
+    fn launch(&mut self, launcher: &[&str], variables: &[(&str, &OsStr)]) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -213,8 +235,25 @@ impl Host {
             .append(true)
             .open(self.path("output"))
             .expect("a file");
-        let agent = self
-            .command(&["run", "--config"])
+        let run = self.command(&["run", "--config"]);
+        let mut command = match launcher.split_first() {
+            None => run,
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command
+                    .args(arguments)
+                    .arg(run.get_program())
+                    .args(run.get_args());
+                for (name, value) in run.get_envs() {
+                    match value {
+                        Some(value) => command.env(name, value),
+                        None => command.env_remove(name),
+                    };
+                }
+                command
+            }
+        };
+        let agent = command
             .arg(&self.settings)
             .envs(variables.iter().copied())
             .stdout(output)
@@ -304,6 +343,13 @@ impl Host {
             .as_str()
             .map(str::to_owned);
         get(&listen.expect("metrics are served"), "/metrics")
+    }
+
+    /// One series of the metrics page; 0 where it is not there yet.
+    pub fn series(&self, name: &str) -> u64 {
+        let page = self.metrics();
+        let value = page.lines().find_map(|line| line.strip_prefix(name));
+        value.map_or(0, |value| value.trim().parse().expect("a number"))
     }
 
     /// A file that a program which runs will make.

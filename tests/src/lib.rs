@@ -4,8 +4,12 @@
 mod elf;
 mod host;
 mod launch;
+mod programs;
+mod siege;
 mod sweep;
 
 pub use elf::{creator32, creator64, writer};
 pub use host::{Answer, BANNED, Host, Start, binary, get};
 pub use launch::{Ended, Launch, Way};
+pub use programs::{copy_program, write_program};
+pub use siege::Siege;

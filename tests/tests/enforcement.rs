@@ -4,16 +4,16 @@
 mod tests {
     use std::{
         fs,
-        os::unix::fs::PermissionsExt,
         path::{Path, PathBuf},
     };
 
-    use hayward_tests::{BANNED, Ended, Host, Launch, Start, Way, creator32, creator64};
+    use hayward_tests::{
+        BANNED, Ended, Host, Launch, Start, Way, creator32, creator64, write_program,
+    };
 
     fn program(host: &Host, name: &str, bytes: &[u8]) -> PathBuf {
         let path = host.path(name);
-        fs::write(&path, bytes).expect("a program");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+        write_program(bytes, &path);
         path
     }
 

@@ -2,9 +2,9 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, net::TcpListener, process::Command};
+    use std::{fs, process::Command};
 
-    use hayward_tests::{Answer, Host, Start};
+    use hayward_tests::{Answer, Host, Start, copy_program};
 
     fn run(host: &Host) -> Answer {
         host.configured(&["run"])
@@ -85,35 +85,6 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_is_named_with_its_setting() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = taken.local_addr().expect("an address").port();
-        let host = Host::new();
-        let settings = host.path("hayward.yaml");
-        let text = fs::read_to_string(&settings).expect("settings");
-        let text = text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
-        fs::write(&settings, text).expect("settings");
-        let answer = run(&host);
-        assert_eq!(answer.code, 1, "{answer:?}");
-        assert!(answer.err.contains("metrics.listen"), "{}", answer.err);
-        assert!(answer.err.contains(&port.to_string()), "{}", answer.err);
-    }
-
-    #[test]
-    fn a_journal_that_cannot_be_written_is_named() {
-        let host = Host::new();
-        let folder = host.folder.path().display().to_string();
-        fs::write(host.path("journal"), "a file, no folder").expect("a file");
-        let answer = run(&host);
-        assert_ne!(answer.code, 0);
-        assert!(
-            answer.err.contains(&format!("{folder}/journal")),
-            "{}",
-            answer.err
-        );
-    }
-
-    #[test]
     fn without_privileges_it_says_which_are_missing() {
         let host = Host::new();
         let public = tempfile::Builder::new()
@@ -122,7 +93,7 @@ mod tests {
             .expect("a folder");
         let binary = public.path().join("hayward");
         let built = host.command(&["run"]).get_program().to_owned();
-        fs::copy(built, &binary).expect("a copy that anybody may start");
+        copy_program(built, &binary);
         let text = fs::read_to_string(host.path("hayward.yaml")).expect("settings");
         let here = public.path().display().to_string();
         let text = text.replace(&host.folder.path().display().to_string(), &here);

@@ -8,7 +8,7 @@ mod tests {
         process::{Child, Command},
     };
 
-    use hayward_tests::{BANNED, Host, Start};
+    use hayward_tests::{BANNED, Host, Start, copy_program};
 
     fn scanning() -> Start {
         Start {
@@ -157,7 +157,7 @@ mod tests {
     /// A copy of a program in the folder of the test.
     fn copy(host: &Host, program: &str, name: &str) -> std::path::PathBuf {
         let path = host.path(name);
-        fs::copy(program, &path).expect("a copy");
+        copy_program(program, &path);
         path
     }
 

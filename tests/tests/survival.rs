@@ -42,7 +42,7 @@ mod tests {
     fn a_stopped_agent_leaves_its_guard_in_force_and_uninstall_removes_it() {
         let mut host = Host::new().start(&Start::default());
         let refused = host.configured(&["uninstall"]);
-        assert_eq!(refused.code, 1);
+        assert_eq!(refused.code, 5);
         assert!(refused.err.contains("stop it first"), "{}", refused.err);
         host.stop_agent();
         assert_eq!(banned(&host.inside), Ended::Signal(9));

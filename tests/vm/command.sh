@@ -58,7 +58,7 @@ writes adopts '"adopted": true' hayward status --json
 # The next agent does not know the rules of the one before, so this record names none.
 writes record-of-the-gap-is-there '"killed".*"/bin/busybox".*"cgroup":"/test/box/alone"' hayward events --json
 dies banned-dies-after-restart /test/box $banned
-exits uninstall-is-refused-while-running 1 hayward uninstall --config $settings
+exits uninstall-is-refused-while-running 5 hayward uninstall --config $settings
 end_agent TERM
 dies banned-dies-after-stop /test/box $banned
 exits uninstall 0 hayward uninstall --config $settings
@@ -78,6 +78,19 @@ end_agent KILL
 sleep 3
 lives banned-lives-after-the-lease /test/box $banned
 exits short-lease-uninstall 0 hayward uninstall --config /test/short.yaml
+
+echo "== with the capabilities of the unit alone"
+set=$(sed -n 's/^CapabilityBoundingSet=//p' /test/hayward.service | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+launcher="setpriv.util-linux --no-new-privs --bounding-set -all,$set"
+enforces unit-enforces --config $settings
+lives unit-benign-lives /test/box harmless
+dies unit-banned-dies /test/box $banned
+exits unit-reload 0 hayward reload
+dies unit-banned-dies-after-reload /test/box $banned
+writes unit-lacks-nothing '"problems": \[\]' hayward status --json
+end_agent TERM
+exits unit-uninstall 0 hayward uninstall --config $settings
+launcher=""
 
 echo "== with no settings at all"
 unset HAYWARD_TEST

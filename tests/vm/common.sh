@@ -90,8 +90,10 @@ writes() { # NAME PATTERN COMMAND...
 	failed "$name" "\`$*\` does not write $pattern"
 }
 
+launcher="" # a command that becomes the agent
 start_agent() { # ARGUMENT...
-	hayward run "$@" >/tmp/agent.log 2>&1 &
+	# shellcheck disable=SC2086 # words of a command
+	$launcher hayward run "$@" >/tmp/agent.log 2>&1 &
 	agent=$!
 }
 

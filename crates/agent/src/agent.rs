@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, RwLock, atomic::AtomicU32},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
 use hayward_kernel::{Kernel, KernelError};
 use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
 use hayward_policy::{Policy, SettingsError};
-use hayward_record::{JournalError, id, journal::Subject};
+use hayward_record::{JournalError, Losses, id, journal::Subject};
 use hayward_rules::{RulesError, table::TableError};
 use jiff::Timestamp;
 
@@ -88,9 +88,17 @@ pub struct Agent {
     /// Why the guard is not in force, where it is not; none once the canary was seen to die.
     pub(crate) unproven: Mutex<Option<(GuardStatus, String)>>,
     pub(crate) listening: Mutex<MetricsReport>,
+    /// Why a socket or port is not served as settings want it, by what it is.
+    pub(crate) not_listening: Mutex<BTreeMap<String, String>>,
+    /// What it lacks and can do without.
+    pub(crate) missing_privileges: Vec<String>,
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
     pub(crate) watch: Mutex<Watch>,
+    /// Held from reading files to putting them in force, so that what was read first is never put in force last.
+    pub(crate) reloading: Mutex<()>,
+    /// Changes with every record.
+    pub(crate) appended: tokio::sync::watch::Sender<()>,
     pub(crate) started: Instant,
     pub(crate) adopted: bool,
     pub(crate) notices: Mutex<Vec<String>>,
@@ -139,6 +147,7 @@ impl Agent {
     /// Switches a guard, or everything, on again.
     pub fn on(&self, guard: Option<Guard>, actor: Actor) -> Result<(), AgentError> {
         self.with_kernel(|kernel| kernel.cells().on(guard))?;
+        self.prove_again();
         self.record_act(Action::SwitchedOn, guard, Some(actor), String::new());
         Ok(())
     }
@@ -148,7 +157,7 @@ impl Agent {
         let forgotten = self
             .pipeline
             .recorder
-            .journal()
+            .journal()?
             .forget(&Subject::from(subject))?;
         let detail = format!("{} records removed", forgotten.removed);
         self.record_act(Action::Forgot, None, Some(actor), detail);
@@ -223,6 +232,7 @@ impl Agent {
         let mut cost = scan::scan(&self.pipeline, &table, &scoped);
         if let Ok(mut last) = self.scan_cost.lock() {
             cost.processes_ever = last.processes_ever + cost.processes;
+            cost.scans = last.scans + 1;
             *last = cost;
         }
     }
@@ -232,8 +242,9 @@ impl Agent {
         if let Err(error) = self.with_kernel(|kernel| kernel.cells().beat()) {
             tracing::error!("the lease is not renewed: {error}");
         }
+        self.prove_again();
         self.refresh_metrics();
-        if let Err(error) = self.pipeline.recorder.journal().tidy() {
+        if let Err(error) = self.pipeline.recorder.tidy() {
             tracing::error!("the journal cannot be tidied: {error}");
         }
     }
@@ -278,12 +289,14 @@ impl Agent {
         let policy = self.policy();
         let (status, reason) = self.guard_status();
         let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
+        let losses = self.pipeline.recorder.losses();
         let tables = self.pipeline.tables.read();
         let counters = self.with_kernel(|kernel| kernel.counters()).ok();
         #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
         let guard = GuardReport {
             status,
             reason,
+            switched_off: status == GuardStatus::Off && policy.command.enabled,
             rules: tables.as_ref().map_or(0, |tables| tables.count()),
             generation: tables
                 .as_ref()
@@ -291,6 +304,7 @@ impl Agent {
             cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
             counters: counters.map(|c| by_name(&c)).unwrap_or_default(),
             scan: ScanReport {
+                scans: scan.scans,
                 processes: scan.processes,
                 milliseconds: scan.ns as f64 / 1e6,
             },
@@ -308,6 +322,11 @@ impl Agent {
                 .unwrap_or_default(),
             cgroup_root: policy.cgroup_root.clone(),
             journal: policy.journal.path.display().to_string(),
+            records_lost: losses
+                .counts()
+                .map(|(cause, count)| (cause.to_owned(), count))
+                .collect(),
+            problems: self.problems(&losses),
             notices: self
                 .notices
                 .lock()
@@ -317,5 +336,25 @@ impl Agent {
                 .chain(counters.iter().flat_map(shortfalls))
                 .collect(),
         }
+    }
+
+    pub(crate) fn not_listening(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        let problems = self.not_listening.lock();
+        problems.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong now, and stops no guard.
+    fn problems(&self, losses: &Losses) -> Vec<String> {
+        let journal = losses
+            .reason()
+            .map(|reason| format!("the last record could not be written to the journal: {reason}"));
+        let listening = self.not_listening();
+        let listening = listening.values().cloned();
+        let privileges = self.missing_privileges.iter().cloned();
+        journal
+            .into_iter()
+            .chain(listening)
+            .chain(privileges)
+            .collect()
     }
 }

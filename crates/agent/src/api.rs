@@ -4,69 +4,29 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Dur
 
 use axum::{
     Json, Router,
-    body::Body,
     extract::{
         ConnectInfo, Query, State,
-        connect_info::Connected,
         rejection::{JsonRejection, QueryRejection},
     },
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::IncomingStream,
 };
-use hayward_model::{Actor, Guard};
-use hayward_record::journal::{Order, Query as JournalQuery};
-use jiff::Timestamp;
+use hayward_model::Guard;
 use serde::{Deserialize, Serialize};
 use tokio::{net::UnixListener, sync::watch};
 
-use crate::{AgentError, agent::Agent, compat, metrics, status::MetricsReport};
-
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-struct Peer {
-    uid: u32,
-    pid: u32,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred();
-        // Whoever cannot be told is nobody.
-        credentials.map_or(
-            Self {
-                uid: u32::MAX,
-                pid: 0,
-            },
-            |credentials| Self {
-                uid: credentials.uid(),
-                pid: credentials
-                    .pid()
-                    .and_then(|pid| u32::try_from(pid).ok())
-                    .unwrap_or(0),
-            },
-        )
-    }
-}
-
-impl Peer {
-    /// Only root acts. The group of readers is kept by the socket's own permissions.
-    fn operator(self) -> Result<Actor, ApiError> {
-        if self.uid == 0 {
-            return Ok(Actor {
-                uid: self.uid,
-                pid: self.pid,
-            });
-        }
-        let message = format!("uid {} may look and not act: use sudo", self.uid);
-        Err(ApiError(StatusCode::FORBIDDEN, message))
-    }
-}
+use crate::{
+    AgentError,
+    agent::Agent,
+    compat, metrics,
+    peer::{Peer, group_id},
+    stream::{self, EventsQuery},
+};
 
 /// An answer that is an error, as `{"error": "..."}`.
 #[derive(Debug)]
-struct ApiError(StatusCode, String);
+pub(crate) struct ApiError(pub(crate) StatusCode, pub(crate) String);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
@@ -118,20 +78,8 @@ pub struct ForgetRequest {
     pub subject: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct EventsQuery {
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-    rule: Option<String>,
-    workload: Option<String>,
-    id: Option<String>,
-    limit: Option<usize>,
-    newest: bool,
-}
-
-/// Serves the API, and the metrics where settings want them, until `stop` is true. Both addresses are taken before
-/// `ready` is called.
+/// Serves the API, and the metrics where settings want them, until `stop` is true. The socket is taken before `ready`
+/// is called.
 pub fn serve(
     agent: &Arc<Agent>,
     ready: impl FnOnce(),
@@ -142,13 +90,6 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(|source| AgentError::Thread { source })?;
-    let listener = policy
-        .metrics_listen
-        .map(|address| metrics::bind(address, "metrics.listen"))
-        .transpose()?;
-    let cryptnono = policy
-        .compat_cryptnono
-        .map(|addresses| addresses.map(|address| metrics::bind(address, "metrics.cryptnono")));
     let socket = policy.api.socket.clone();
     let listen_error = |source| AgentError::Listen {
         address: socket.display().to_string(),
@@ -156,21 +97,31 @@ pub fn serve(
         source,
     };
     runtime.block_on(async {
-        let api = listen(&socket, &policy.api.readers).map_err(listen_error)?;
-        let mut report = MetricsReport::default();
-        if let Some(listener) = listener {
+        let api = listen(agent, &socket, &policy.api.readers).map_err(listen_error)?;
+        if let Some(address) = policy.metrics_listen {
             let pages = metrics::router(agent.clone());
-            report.listen = Some(metrics::serve(listener, pages)?);
+            metrics::serve(
+                agent,
+                address,
+                "metrics.listen",
+                pages,
+                |report, address| {
+                    report.listen = Some(address);
+                },
+            )
+            .await;
         }
-        if let (Some([execwhacker, flowkiller]), Some(counters)) = (cryptnono, &agent.cryptnono) {
+        if let (Some([execwhacker, flowkiller]), Some(counters)) =
+            (policy.compat_cryptnono, &agent.cryptnono)
+        {
+            let key = "metrics.cryptnono";
             let pages = compat::execwhacker(agent.clone(), counters.clone());
-            report.cryptnono = vec![
-                metrics::serve(execwhacker?, pages)?,
-                metrics::serve(flowkiller?, compat::flowkiller())?,
-            ];
-        }
-        if let Ok(mut current) = agent.listening.lock() {
-            *current = report;
+            for (address, pages) in [(execwhacker, pages), (flowkiller, compat::flowkiller())] {
+                metrics::serve(agent, address, key, pages, |report, address| {
+                    report.cryptnono.push(address);
+                })
+                .await;
+            }
         }
         ready();
         let app = router(agent.clone()).into_make_service_with_connect_info::<Peer>();
@@ -185,7 +136,7 @@ pub fn serve(
 }
 
 /// Listens on the socket; one that a dead agent left behind is replaced, one that answers is not.
-fn listen(socket: &Path, readers: &str) -> io::Result<UnixListener> {
+fn listen(agent: &Agent, socket: &Path, readers: &str) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(socket).is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
@@ -196,24 +147,25 @@ fn listen(socket: &Path, readers: &str) -> io::Result<UnixListener> {
         fs::remove_file(socket)?;
     }
     let listener = UnixListener::bind(socket)?;
-    let mode = match group_id(readers) {
-        Some(group) => {
-            std::os::unix::fs::chown(socket, None, Some(group))?;
-            0o660
+    let given = group_id(readers)
+        .map(|group| std::os::unix::fs::chown(socket, None, Some(group)))
+        .transpose();
+    let mode = match given {
+        Ok(Some(())) => 0o660,
+        Ok(None) => 0o600,
+        Err(error) => {
+            let problem = format!(
+                "only root may use the socket: it cannot be given to the group {readers}: {error}"
+            );
+            tracing::warn!("{problem}");
+            agent
+                .not_listening()
+                .insert("api.readers".to_owned(), problem);
+            0o600
         }
-        None => 0o600,
     };
     fs::set_permissions(socket, fs::Permissions::from_mode(mode))?;
     Ok(listener)
-}
-
-/// Looked up in the file itself: a static binary has no name service.
-fn group_id(name: &str) -> Option<u32> {
-    let text = fs::read_to_string("/etc/group").ok()?;
-    let line = text
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
-    line.split(':').nth(2)?.parse().ok()
 }
 
 fn router(agent: Arc<Agent>) -> Router {
@@ -236,43 +188,14 @@ async fn status(State(agent): State<Arc<Agent>>) -> impl IntoResponse {
     Json(agent.status())
 }
 
-/// Records as JSON lines.
 async fn events(
     State(agent): State<Arc<Agent>>,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
-    let query = JournalQuery {
-        since: query.since,
-        until: query.until,
-        rule: query.rule,
-        workload: query.workload,
-        id: query.id,
-        limit: query.limit,
-        order: if query.newest {
-            Order::NewestFirst
-        } else {
-            Order::OldestFirst
-        },
-        ..JournalQuery::default()
-    };
-    let failed = |error: hayward_record::JournalError| {
-        ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    };
-    let records = agent
-        .pipeline
-        .recorder
-        .journal()
-        .reader()
-        .query(query)
-        .map_err(failed)?;
-    let mut body = String::new();
-    for record in records {
-        let line = serde_json::to_string(&record.map_err(failed)?);
-        body.push_str(&line.unwrap_or_default());
-        body.push('\n');
-    }
-    Ok(Body::from(body).into_response())
+    let body = stream::records(&agent, query)
+        .map_err(|error| ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(body.into_response())
 }
 
 async fn reload(

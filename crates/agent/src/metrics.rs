@@ -1,11 +1,16 @@
 //! Bringing the metrics up to date with the kernel's counters, and serving them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
 use hayward_model::Guard;
 
-use crate::{AgentError, agent::Agent};
+use tokio::net::TcpListener;
+
+use crate::{agent::Agent, status::MetricsReport};
+
+/// How soon an address that was taken is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Takes over the kernel's totals.
@@ -38,28 +43,51 @@ impl Agent {
     }
 }
 
-/// Takes the address, so that a port that is in use is an error at the start; `key` is the setting that has it.
-pub(crate) fn bind(
+/// Serves pages at an address, in the runtime that this is called in. An address that cannot be had keeps no guard from
+/// its work: it is told in the log and in the status, and tried again until it can. `listening` gets the address with
+/// its port.
+pub(crate) async fn serve(
+    agent: &Arc<Agent>,
     address: SocketAddr,
     key: &'static str,
-) -> Result<std::net::TcpListener, AgentError> {
-    std::net::TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|source| AgentError::Listen {
-            address: address.to_string(),
-            key,
-            source,
-        })
+    pages: Router,
+    listening: fn(&mut MetricsReport, String),
+) {
+    let name = format!("{key} {address}");
+    match TcpListener::bind(address).await {
+        Ok(listener) => begin(agent, listener, pages, listening),
+        Err(error) => {
+            let problem = format!(
+                "no metrics at {address}: {error}; set `{key}` to another address, or stop what uses it"
+            );
+            tracing::error!("{problem}");
+            agent.not_listening().insert(name.clone(), problem);
+            let agent = agent.clone();
+            tokio::spawn(async move {
+                let listener = loop {
+                    tokio::time::sleep(TRY_AGAIN).await;
+                    if let Ok(listener) = TcpListener::bind(address).await {
+                        break listener;
+                    }
+                };
+                tracing::info!("metrics are served at {address} now");
+                agent.not_listening().remove(&name);
+                begin(&agent, listener, pages, listening);
+            });
+        }
+    }
 }
 
-/// Serves pages at an address that was taken, in the runtime that this is called in. Returns the address with its port.
-pub(crate) fn serve(listener: std::net::TcpListener, pages: Router) -> Result<String, AgentError> {
-    let failed = |source| AgentError::Thread { source };
-    let address = listener.local_addr().map_err(failed)?.to_string();
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-    let server = axum::serve(listener, pages);
-    tokio::spawn(async move { server.await });
-    Ok(address)
+fn begin(
+    agent: &Agent,
+    listener: TcpListener,
+    pages: Router,
+    listening: fn(&mut MetricsReport, String),
+) {
+    if let (Ok(address), Ok(mut report)) = (listener.local_addr(), agent.listening.lock()) {
+        listening(&mut report, address.to_string());
+    }
+    tokio::spawn(async move { axum::serve(listener, pages).await });
 }
 
 /// `/metrics`, and nothing else.

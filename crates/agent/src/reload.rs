@@ -1,6 +1,6 @@
 //! Reading settings and rules again. What is bad is refused whole, and what was in force stays.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use hayward_model::{Action, Actor};
 use hayward_policy::Policy;
@@ -9,7 +9,7 @@ use hayward_rules::{
     table::{CommandTable, Judgement},
 };
 
-use crate::{AgentError, agent::Agent, scope, start, watch::Stamps};
+use crate::{AgentError, agent::Agent, rules::Tables, scope, start, watch::Stamps};
 
 /// What a reload did, or would do.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -61,6 +61,8 @@ fn operators_rules(table: &CommandTable) -> &[Rule] {
 impl Agent {
     /// Reads settings and rules again. What is bad is refused whole, and what was in force stays.
     pub fn reload(&self, dry_run: bool, actor: Option<Actor>) -> Result<ReloadReport, AgentError> {
+        let reloading = self.reloading.lock();
+        let _reloading = reloading.unwrap_or_else(PoisonError::into_inner);
         let result = self.try_reload(dry_run);
         if !dry_run {
             let (action, detail) = match &result {
@@ -98,17 +100,25 @@ impl Agent {
             report.would_stop = self.would_stop(&table);
             return Ok(report);
         }
-        self.put_in_force(&table, Arc::new(policy))?;
+        let table = Arc::new(table);
+        self.change_tables(|tables| tables.announce(table.clone()));
+        if let Err(error) = self.put_in_force(&table, Arc::new(policy)) {
+            self.change_tables(Tables::withdrawn);
+            return Err(error);
+        }
         self.generation.store(generation, Ordering::Relaxed);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;
         }
-        if let Ok(mut tables) = self.pipeline.tables.write() {
-            tables.replace(table);
-        }
+        self.change_tables(Tables::arrived);
         self.refresh_metrics();
         hayward_kernel::release_unused_memory();
         Ok(report)
+    }
+
+    fn change_tables(&self, change: impl FnOnce(&mut Tables)) {
+        let tables = self.pipeline.tables.write();
+        change(&mut tables.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Rules and scope cannot change in one instant. Until both have, every cgroup is under the milder of its two
@@ -146,7 +156,6 @@ impl Agent {
         let Ok(records) = self
             .pipeline
             .recorder
-            .journal()
             .reader()
             .query(hayward_record::Query::default())
         else {

@@ -21,6 +21,8 @@ pub(crate) struct ScanCost {
     pub(crate) processes: u64,
     /// Processes read by all scans so far.
     pub(crate) processes_ever: u64,
+    /// Scans so far.
+    pub(crate) scans: u64,
     /// Wall time in ns.
     pub(crate) ns: u64,
 }

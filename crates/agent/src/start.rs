@@ -12,11 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, KernelError, KernelOptions, require_privileges};
+use hayward_kernel::{
+    Kernel, KernelError, KernelOptions, missing_privileges, require_privileges, size_class,
+};
 use hayward_model::{Action, Guard, GuardStatus, Mode, ScopePolicy};
 use hayward_policy::Policy;
-use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
-use hayward_rules::{load, table::CommandTable};
+use hayward_record::{JournalOptions, Metrics, Recorder};
+use hayward_rules::table::CommandTable;
 use hayward_workload::{Cgroups, cgroup2_mount};
 
 use crate::{
@@ -27,7 +29,7 @@ use crate::{
     compat::Cryptnono,
     events,
     pipeline::Pipeline,
-    rules::{Tables, canary_rule, first_generation},
+    rules::{Tables, canary_rule, first_generation, rules_of},
     scan::ScanCost,
     watch::{self, Stamps, Watch},
 };
@@ -35,7 +37,9 @@ use crate::{
 /// Longest time between two signs of life, however long the lease.
 const SLOWEST_BEAT: Duration = Duration::from_secs(15);
 /// How long the canary's event may take from the kernel to the agent.
-const CANARY_EVENT: Duration = Duration::from_secs(5);
+const CANARY_EVENT: Duration = Duration::from_secs(1);
+/// How many canaries are sent before the guard is called degraded.
+const CANARIES: usize = 5;
 
 /// A started agent with its threads.
 pub struct Running {
@@ -64,6 +68,10 @@ impl Agent {
     /// Starts an agent with a policy read from `settings_file` (none: the defaults).
     pub fn start(policy: Policy, settings_file: Option<PathBuf>) -> Result<Running, AgentError> {
         require_privileges()?;
+        let missing_privileges = missing_privileges();
+        for problem in &missing_privileges {
+            tracing::warn!("{problem}");
+        }
         let mounts = fs::read("/proc/mounts").unwrap_or_default();
         let mount = cgroup2_mount(&mounts).ok_or(AgentError::NoCgroup2)?;
         let root = mount.join(policy.cgroup_root.trim_start_matches('/'));
@@ -79,7 +87,8 @@ impl Agent {
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
-        let recorder = open_recorder(&policy, cryptnono.clone())?;
+        let appended = tokio::sync::watch::Sender::new(());
+        let recorder = open_recorder(&policy, cryptnono.clone(), appended.clone())?;
         let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
@@ -102,8 +111,12 @@ impl Agent {
             scan_cost: Mutex::new(ScanCost::default()),
             unproven: Mutex::new(unproven),
             listening: Mutex::default(),
+            not_listening: Mutex::default(),
+            missing_privileges,
             cryptnono,
             watch: Mutex::new(watch),
+            reloading: Mutex::new(()),
+            appended,
             started: Instant::now(),
             adopted,
             notices: Mutex::new(notices),
@@ -178,6 +191,9 @@ impl Agent {
     /// None where the canary died and its event came through; else the status that is true, and why.
     fn fly_canary(&self) -> Shortfall {
         let degraded = |reason: String| Some((GuardStatus::Degraded, reason));
+        if let Ok(Some(_)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command)) {
+            return degraded("it has not been seen to work since it was switched off".to_owned());
+        }
         let cgroup = match CanaryCgroup::create(&self.root) {
             Ok(cgroup) => cgroup,
             Err(error) => return degraded(format!("no cgroup for the canary: {error}")),
@@ -195,22 +211,45 @@ impl Agent {
                 "the canary could not be brought into scope: {error}"
             ));
         }
-        match cgroup.fly(&self.canary_argument) {
-            Ok(true) => {}
-            Ok(false) => return degraded(
-                "the canary was not killed: this kernel attaches the program and does not run it"
-                    .to_owned(),
-            ),
-            Err(error) => return degraded(format!("the canary could not be started: {error}")),
-        }
-        let deadline = Instant::now() + CANARY_EVENT;
-        while self.pipeline.canaries.load(Ordering::Relaxed) == 0 {
-            if Instant::now() > deadline {
-                return degraded("the canary was killed and its event did not arrive".to_owned());
+        let seen = || self.pipeline.canaries.load(Ordering::Relaxed);
+        let before = seen();
+        // A flood of events may crowd out the event of one canary, which says nothing of the guard.
+        for _ in 0..CANARIES {
+            match cgroup.fly(&self.canary_argument) {
+                Ok(true) => {}
+                Ok(false) => return degraded(
+                    "the canary was not killed: this kernel attaches the program and does not run it"
+                        .to_owned(),
+                ),
+                Err(error) => return degraded(format!("the canary could not be started: {error}")),
             }
-            std::thread::park_timeout(Duration::from_millis(1));
+            let deadline = Instant::now() + CANARY_EVENT;
+            while seen() == before && Instant::now() < deadline {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            if seen() > before {
+                return None;
+            }
         }
-        None
+        degraded("the canary was killed and its event did not arrive".to_owned())
+    }
+
+    /// Where the guard was not proven to be in force, tries again.
+    pub(crate) fn prove_again(&self) {
+        let degraded = |unproven: &Shortfall| matches!(unproven, Some((GuardStatus::Degraded, _)));
+        if self
+            .unproven
+            .lock()
+            .is_ok_and(|unproven| degraded(&unproven))
+        {
+            let unproven = self.fly_canary();
+            if unproven.is_none() {
+                tracing::info!("the canary was seen to die now: the guard is in force");
+            }
+            if let Ok(mut current) = self.unproven.lock() {
+                *current = unproven;
+            }
+        }
     }
 
     fn every(
@@ -251,24 +290,28 @@ pub(crate) fn compile(
     canary_argument: &str,
     generation: u32,
 ) -> Result<(Vec<String>, CommandTable), AgentError> {
-    let set = load(&policy.command.rules, policy.identity.as_deref())?;
+    let set = rules_of(policy)?;
     let mut rules = set.rules;
     rules.push(canary_rule(canary_argument));
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
+    // Asked here, so that a dry run says it too.
+    size_class(table.words().len() * 4)?;
     Ok((set.notices, table))
 }
 
 fn open_recorder(
     policy: &Policy,
     cryptnono: Option<Arc<Cryptnono>>,
+    appended: tokio::sync::watch::Sender<()>,
 ) -> Result<Recorder, AgentError> {
-    let (journal, _notices) = Journal::open(JournalOptions {
+    let options = JournalOptions {
         directory: policy.journal.path.clone(),
         keep: policy.journal.keep,
         max_bytes: policy.journal.max_bytes,
-    })?;
+    };
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
-    let recorder = Recorder::new(journal, metrics);
+    let recorder = Recorder::open(options, metrics)?;
+    let recorder = recorder.also(move |_| appended.send_modify(|()| {}));
     Ok(match cryptnono {
         Some(cryptnono) => recorder.also(move |record| cryptnono.record(record)),
         None => recorder,

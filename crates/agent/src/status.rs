@@ -25,6 +25,12 @@ pub struct StatusReport {
     pub cgroup_root: String,
     /// Where the journal lies.
     pub journal: String,
+    /// Records that could not be written to it, by cause; they stand in the log alone.
+    #[serde(default)]
+    pub records_lost: BTreeMap<String, u64>,
+    /// What is wrong now, and keeps no guard from its work.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// What operators should know.
     pub notices: Vec<String>,
 }
@@ -37,6 +43,9 @@ pub struct GuardReport {
     /// Why it is not better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// It is off because an operator switched it off.
+    #[serde(default)]
+    pub switched_off: bool,
     /// Rules in force.
     pub rules: usize,
     /// Generation of the table.
@@ -52,6 +61,9 @@ pub struct GuardReport {
 /// The last scan of running processes.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct ScanReport {
+    /// Scans so far.
+    #[serde(default)]
+    pub scans: u64,
     /// Processes read.
     pub processes: u64,
     /// Milliseconds taken.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hayward_model::Guard;
+use hayward_model::{Action, Guard};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
 rules are bad; 5 the kernel, missing privileges or another agent stand in the way; 6 what was asked about is not so.";
@@ -127,14 +127,21 @@ pub(crate) enum Command {
     },
     /// Print a redacted bundle for a bug report.
     Support,
-    /// Install binary, unit and settings on this host.
+    /// Install binary, unit, settings, completions and manual pages.
     Install {
         /// Below which folder; the root of the file system without.
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
     /// Remove everything that is pinned in the kernel; works without the agent.
-    Uninstall(ConfigArgument),
+    #[command(after_help = "Example: hayward uninstall --root /   # the installed files too")]
+    Uninstall {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Remove also what `install` wrote below this folder; settings that were edited, rules and the journal are kept.
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -179,12 +186,24 @@ pub(crate) struct Filter {
     /// From when on: a duration (2h) or an instant (2026-11-01T12:00:00Z).
     #[arg(long, value_parser = since)]
     pub(crate) since: Option<jiff::Timestamp>,
+    /// Only this guard's.
+    #[arg(long)]
+    pub(crate) guard: Option<Guard>,
+    /// Only where this was done, such as killed, observed, spared or switched-off.
+    #[arg(long, value_parser = action)]
+    pub(crate) action: Option<Action>,
     /// Only this rule's.
     #[arg(long)]
     pub(crate) rule: Option<String>,
     /// Only workloads whose name or cgroup holds this.
     #[arg(long)]
     pub(crate) workload: Option<String>,
+    /// Only this user id, or workloads whose name holds this.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Only the record with this id.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
     /// At most so many, the newest.
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: usize,
@@ -292,6 +311,10 @@ pub(crate) enum MigrateCommand {
 /// `500ms`, `10s`, `5m`, `2h`, `30d`.
 fn duration(text: &str) -> Result<Duration, String> {
     hayward_policy::parse_duration(text)
+}
+
+fn action(text: &str) -> Result<Action, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 fn since(text: &str) -> Result<jiff::Timestamp, String> {

@@ -1,9 +1,12 @@
 //! Talking to the agent over its socket.
 
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, body::Bytes};
+use hyper::{
+    Method, Request, StatusCode,
+    body::{Bytes, Frame, Incoming},
+};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -40,32 +43,94 @@ pub(crate) fn post<T: DeserializeOwned>(
     Ok(serde_json::from_slice(&answer)?)
 }
 
-fn request(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let stream = tokio::net::UnixStream::connect(socket).await.map_err(|error| {
-            let help = "is it running, and may you read the socket? --socket or $HAYWARD_SOCKET names another";
-            Failure::NoAgent(format!("no agent answers at {}: {error}; {help}", socket.display()))
-        })?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "hayward")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await?.to_bytes().to_vec();
-        if status.is_success() {
-            return Ok(bytes);
+/// Hands over lines of bytes as they come, until the agent ends the answer or `line` says that it is enough.
+pub(crate) async fn follow(
+    socket: &Path,
+    path: &str,
+    mut line: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    let mut body = respond(socket, Method::GET, path, Vec::new()).await?;
+    let mut pending = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame.map(Frame::into_data) else {
+            break;
+        };
+        pending.extend_from_slice(&frame.unwrap_or_default());
+        let mut rest = pending.as_slice();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            if line(&rest[..end])?.is_break() {
+                return Ok(());
+            }
+            rest = &rest[end + 1..];
         }
-        let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text = answer["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
-        Err(if status.as_u16() == 422 { Failure::BadInput(text) } else { Failure::Other(anyhow::anyhow!(text)) })
+        pending = rest.to_vec();
+    }
+    Err(Failure::NoAgent(format!(
+        "the agent at {} has stopped",
+        socket.display()
+    )))
+}
+
+fn request(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    runtime()?.block_on(async {
+        let body = respond(socket, method, path, body).await?;
+        Ok(body.collect().await?.to_bytes().to_vec())
     })
+}
+
+/// What a client's connections run in.
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// The body of an answer that is no error.
+async fn respond(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Incoming, Failure> {
+    let stream = tokio::net::UnixStream::connect(socket)
+        .await
+        .map_err(|error| unreachable(socket, &error))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "hayward")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body();
+    if status.is_success() {
+        return Ok(body);
+    }
+    let bytes = body.collect().await?.to_bytes();
+    let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let text = answer["error"]
+        .as_str()
+        .map_or_else(|| status.to_string(), str::to_owned);
+    Err(match status {
+        StatusCode::FORBIDDEN => Failure::Kernel(text),
+        StatusCode::UNPROCESSABLE_ENTITY => Failure::BadInput(text),
+        _ => Failure::Other(anyhow::anyhow!(text)),
+    })
+}
+
+fn unreachable(socket: &Path, error: &std::io::Error) -> Failure {
+    let place = socket.display();
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        let uid = rustix::process::getuid().as_raw();
+        return Failure::Kernel(format!(
+            "uid {uid} may not use the agent's socket {place}: use sudo, or join the group that `api.readers` names"
+        ));
+    }
+    Failure::NoAgent(format!(
+        "no agent answers at {place}: {error}; is it running? --socket or $HAYWARD_SOCKET names another"
+    ))
 }

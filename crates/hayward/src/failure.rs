@@ -69,7 +69,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let error: anyhow::Error = error.into();
         if let Some(agent) = error.downcast_ref::<AgentError>() {
             return match agent {
-                AgentError::Settings(_) | AgentError::Rules(_) | AgentError::Table(_) => {
+                AgentError::Settings(_)
+                | AgentError::Rules(_)
+                | AgentError::Table(_)
+                | AgentError::Kernel(KernelError::TableTooLarge { .. }) => {
                     Self::BadInput(agent.to_string())
                 }
                 AgentError::Kernel(_)
@@ -81,6 +84,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
             };
         }
         if let Some(kernel) = error.downcast_ref::<KernelError>() {
+            if let KernelError::TableTooLarge { .. } = kernel {
+                return Self::BadInput(kernel.to_string());
+            }
             return Self::Kernel(kernel.to_string());
         }
         let bad_input = error

@@ -1,13 +1,24 @@
 //! How things look to people: tables, colour on a terminal, one line a record.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    ops::ControlFlow,
+};
 
 use hayward_model::{Action, GuardStatus, Record};
 
 /// Writes a line to standard output. A reader that has gone (`| head`) ends the command quietly.
 pub(crate) fn line(text: &str) {
+    let _ = try_line(text);
+}
+
+/// The same, and breaks when the reader has gone.
+pub(crate) fn try_line(text: &str) -> ControlFlow<()> {
     let mut output = std::io::stdout().lock();
-    let _ = writeln!(output, "{text}");
+    match writeln!(output, "{text}") {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
 }
 
 /// Writes a value as JSON.
@@ -61,7 +72,7 @@ pub(crate) fn record(record: &Record) -> String {
         ));
     }
     if let Some(actor) = &record.actor {
-        text.push_str(&format!("  by uid {}", actor.uid));
+        text.push_str(&format!("  by {actor}"));
     }
     if let Some(detail) = &record.detail {
         text.push_str(&format!("  {detail}"));
@@ -71,6 +82,11 @@ pub(crate) fn record(record: &Record) -> String {
 
 /// `1 rule`, `2 rules`.
 pub(crate) fn count(number: usize, what: &str) -> String {
+    count_of(u64::try_from(number).unwrap_or(u64::MAX), what)
+}
+
+/// The same for what the agent counts.
+pub(crate) fn count_of(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }

@@ -34,7 +34,7 @@ pub enum KernelError {
     NoTypeInformation,
     /// The process may not use BPF.
     #[error(
-        "not allowed to {what}: run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN (see packaging/hayward.service)"
+        "not allowed to {what}: run as root, or with CAP_BPF and CAP_PERFMON (see packaging/hayward.service)"
     )]
     NoPrivileges {
         /// What was tried.

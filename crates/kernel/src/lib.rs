@@ -24,7 +24,7 @@ pub use judge::KernelJudge;
 pub use kernel::{Kernel, KernelOptions};
 pub use memory::release_unused_memory;
 pub use pins::{Pins, uninstall};
-pub use privileges::require_privileges;
+pub use privileges::{missing_privileges, require_privileges};
 pub use probe::{Feature, probe};
 pub use statistics::{RunTime, Statistics};
 pub use table::{MAX_TABLE_BYTES, size_class};

@@ -20,12 +20,51 @@ pub fn require_privileges() -> Result<(), KernelError> {
     }
 }
 
+/// A capability that a guard can do without, and what is lost then.
+const USEFUL: [(u32, &str, &str); 4] = [
+    (
+        0,
+        "CAP_CHOWN",
+        "the socket cannot be given to the group of `api.readers`, so only root may look",
+    ),
+    (
+        2,
+        "CAP_DAC_READ_SEARCH",
+        "cgroups that their owners have closed to others are neither entered nor scanned",
+    ),
+    (
+        5,
+        "CAP_KILL",
+        "what a scan finds of other users cannot be ended",
+    ),
+    (
+        19,
+        "CAP_SYS_PTRACE",
+        "the executables of other users' running processes cannot be read by a scan",
+    ),
+];
+
+/// What this process lacks and can do without, with what is lost.
+pub fn missing_privileges() -> Vec<String> {
+    let effective = effective(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let missing = USEFUL
+        .iter()
+        .filter(|(capability, ..)| effective & 1 << capability == 0);
+    missing
+        .map(|(_, name, lost)| format!("without {name} {lost} (see packaging/hayward.service)"))
+        .collect()
+}
+
 fn suffice(status: &str) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    let effective = effective.unwrap_or(0);
+    let effective = effective(status);
     let has = |capability: u32| effective & 1 << capability != 0;
     has(CAP_SYS_ADMIN) || has(CAP_BPF) && has(CAP_PERFMON)
+}
+
+fn effective(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    effective.unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -83,6 +83,25 @@ pub struct Actor {
     pub uid: u32,
     /// Process id of the caller.
     pub pid: u32,
+    /// Name of that user, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Who had logged in before becoming that user, as with sudo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} (uid {})", self.uid)?,
+            None => write!(f, "uid {}", self.uid)?,
+        }
+        match &self.login {
+            Some(login) => write!(f, ", logged in as {login}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One line of the journal.

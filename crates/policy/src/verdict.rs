@@ -32,6 +32,12 @@ impl Policy {
         }
     }
 
+    /// The `command` guard's mode where no override says otherwise.
+    pub fn general_mode(&self) -> Mode {
+        let general = self.scope_rules().general();
+        general.mode(Guard::Command).unwrap_or(Mode::Observe)
+    }
+
     /// The `command` guard's mode in a cgroup.
     fn mode_in(&self, path: Option<&str>) -> Mode {
         let scope = self.scope_rules();
@@ -47,7 +53,7 @@ impl Policy {
     pub fn command_mode(&self) -> (Mode, Option<String>) {
         let scope = self.scope_rules();
         let mode_of = |policy: ScopePolicy| policy.mode(Guard::Command).unwrap_or(Mode::Observe);
-        let general = mode_of(scope.general());
+        let general = self.general_mode();
         let others = scope.overrides().iter();
         let others = match others.filter(|policy| mode_of(**policy) != general).count() {
             0 => None,

@@ -7,12 +7,14 @@ pub mod compat;
 pub mod id;
 pub mod journal;
 pub mod log;
+mod loss;
 pub mod mask;
 pub mod metrics;
 mod recorder;
 pub mod report;
 
 pub use journal::{Journal, JournalError, JournalOptions, Query, Reader};
+pub use loss::{Cause, Losses};
 pub use mask::{CommandLines, mask, mask_bytes};
 pub use metrics::Metrics;
 pub use recorder::Recorder;

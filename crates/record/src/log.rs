@@ -74,7 +74,7 @@ pub fn message(record: &Record) -> String {
         text += &format!(" in {}", place(workload));
     }
     if let Some(actor) = &record.actor {
-        text += &format!(" by uid {} (pid {})", actor.uid, actor.pid);
+        text += &format!(" by {}", printable(&actor.to_string()));
     }
     if let Some(rule) = &record.rule {
         text += &format!(": rule {}", printable(rule));
@@ -129,11 +129,16 @@ mod tests {
         (record.process, record.workload, record.rule, record.reason) = (None, None, None, None);
         record.action = Action::SwitchedOff;
         record.guard = Some(Guard::Command);
-        record.actor = Some(Actor { uid: 0, pid: 7 });
+        record.actor = Some(Actor {
+            uid: 0,
+            pid: 7,
+            name: Some("root".to_owned()),
+            login: Some("ann".to_owned()),
+        });
         record.detail = Some("for 1h".to_owned());
         assert_eq!(
             message(&record),
-            "switched off guard command by uid 0 (pid 7): for 1h"
+            "switched off guard command by root (uid 0), logged in as ann: for 1h"
         );
     }
 

@@ -12,7 +12,7 @@ mod tests {
     use tempfile::tempdir;
     use tracing_subscriber::fmt::MakeWriter;
 
-    use super::common::{large, open, pids, record};
+    use super::common::{large, options, pids, record};
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
@@ -51,10 +51,14 @@ mod tests {
         let directory = tempdir().unwrap();
         let others = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&others);
-        let recorder = Recorder::new(open(directory.path()), Arc::new(Metrics::new("0", "0")))
-            .also(move |_| {
-                seen.fetch_add(1, Ordering::Relaxed);
-            });
+        let recorder = Recorder::open(
+            options(directory.path(), 4 << 20),
+            Arc::new(Metrics::new("0", "0")),
+        )
+        .unwrap()
+        .also(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -80,8 +84,11 @@ mod tests {
         for line in [
             r#"hayward_verdicts_total{guard="command",action="killed"} 1"#.to_owned(),
             "hayward_journal_records_total 1".to_owned(),
-            "hayward_journal_errors_total 0".to_owned(),
-            format!("hayward_journal_bytes {}", recorder.journal().bytes()),
+            r#"hayward_journal_errors_total{cause="record"} 0"#.to_owned(),
+            format!(
+                "hayward_journal_bytes {}",
+                recorder.journal().unwrap().bytes()
+            ),
         ] {
             assert!(metrics.contains(&line), "{line}\n{metrics}");
         }
@@ -91,7 +98,11 @@ mod tests {
     #[test]
     fn a_failing_journal_is_counted_and_logged_once_and_the_log_goes_on() {
         let directory = tempdir().unwrap();
-        let recorder = Recorder::new(open(directory.path()), Arc::new(Metrics::new("0", "0")));
+        let recorder = Recorder::open(
+            options(directory.path(), 4 << 20),
+            Arc::new(Metrics::new("0", "0")),
+        )
+        .unwrap();
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -105,7 +116,7 @@ mod tests {
         assert_eq!(pids(directory.path(), Query::default()), (vec![3], 0));
         let metrics = recorder.metrics().encode();
         assert!(
-            metrics.contains("hayward_journal_errors_total 2"),
+            metrics.contains(r#"hayward_journal_errors_total{cause="record"} 2"#),
             "{metrics}"
         );
         assert!(metrics.contains(r#"action="killed"} 3"#), "{metrics}");
@@ -115,5 +126,31 @@ mod tests {
             .map(|line| line["level"].clone())
             .collect();
         assert_eq!(levels, ["WARN", "ERROR", "WARN", "WARN", "INFO"]);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_yet_is_tried_again_and_what_is_lost_is_counted() {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("journal");
+        std::fs::write(&path, "a file, no folder").unwrap();
+        let metrics = Arc::new(Metrics::new("0", "0"));
+        let recorder = Recorder::open(options(&path, 4 << 20), metrics).unwrap();
+        assert!(recorder.losses().reason().is_some());
+        recorder.record(&record(1, 1, "w"));
+        let lost: Vec<_> = recorder.losses().counts().collect();
+        assert_eq!(lost, [("unwritable", 1)]);
+        std::fs::remove_file(&path).unwrap();
+        recorder.tidy().unwrap();
+        recorder.record(&record(2, 1, "w"));
+        assert_eq!(pids(&path, Query::default()), (vec![2], 0));
+        assert_eq!(recorder.losses().reason(), None);
+    }
+
+    #[test]
+    fn another_agents_journal_is_an_error() {
+        let directory = tempdir().unwrap();
+        let metrics = || Arc::new(Metrics::new("0", "0"));
+        let _first = Recorder::open(options(directory.path(), 4 << 20), metrics()).unwrap();
+        assert!(Recorder::open(options(directory.path(), 4 << 20), metrics()).is_err());
     }
 }

@@ -7,7 +7,7 @@ use hayward_yaml::{Problem, Spanned, line_of};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    Origin, Rule,
+    Origin, Rule, compat,
     file::{check_allow, is_reserved, veil},
 };
 
@@ -124,19 +124,18 @@ pub(crate) fn parse(name: &str, text: &str, secret: bool) -> Result<Vec<Rule>, V
     Ok(rules)
 }
 
-/// Patterns whose meaning changes: cryptnono anchors them at the start alone, Hayward at both ends.
-pub(crate) fn changed_patterns(rules: &[Rule]) -> Vec<String> {
-    let mut changed: Vec<String> = Vec::new();
-    for pattern in rules
-        .iter()
-        .filter(|rule| !rule.secret)
-        .flat_map(|rule| &rule.allow)
-    {
-        if !pattern.ends_with(".*") && !pattern.ends_with('$') && !changed.contains(pattern) {
-            changed.push(pattern.clone());
+/// What operators must know of the patterns whose meaning changes, each once.
+pub(crate) fn notices(rules: &[Rule]) -> Vec<String> {
+    let open = rules.iter().filter(|rule| !rule.secret);
+    let mut patterns: Vec<String> = Vec::new();
+    for pattern in open.flat_map(|rule| &rule.allow) {
+        if !patterns.contains(pattern) {
+            patterns.push(pattern.clone());
         }
     }
-    changed
+    compat::anchored(&patterns)
+        .map(compat::anchoring_note)
+        .collect()
 }
 
 /// FNV-1a (32 bits, constants of the published algorithm): stable over versions, which a hasher of the standard

@@ -1,6 +1,7 @@
 //! Rule files, from text to the tables that the kernel matches with.
 
 mod builtin;
+pub mod compat;
 mod cryptnono;
 mod difference;
 mod file;

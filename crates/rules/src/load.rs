@@ -123,9 +123,9 @@ fn add(set: &mut RuleSet, problems: &mut Vec<Problem>, name: &str, text: &str, s
     match parse_text(name, text, secret) {
         Ok(rules) => {
             if cryptnono {
-                set.notices.extend(cryptnono::changed_patterns(&rules).into_iter().map(|pattern| {
-                    format!("{name}: the allow pattern {pattern} must now match the whole command line; end it in .* to keep its old meaning")
-                }));
+                let notices = cryptnono::notices(&rules);
+                set.notices
+                    .extend(notices.into_iter().map(|note| format!("{name}: {note}")));
             }
             set.files.push(RuleFile {
                 path: name.to_owned(),

@@ -113,6 +113,9 @@ fn help(message: &str) -> String {
         text if text.starts_with("the key `") => "remove one of the two",
         text if text.starts_with("missing field") => "every entry of this list or file needs it",
         text if text.contains("tabs disallowed") => "indent with spaces",
+        text if text.starts_with("budget breached") => {
+            "the file is larger, or makes more of its aliases, than is read: split it"
+        }
         text if text.starts_with("unclosed") => {
             "close it; what stands below may have been read into it"
         }

@@ -11,6 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 const BUSYBOX: &str = "/bin/busybox";
+/// The one of util-linux: busybox's cannot take capabilities from root.
+const SETPRIV: &str = "/usr/bin/setpriv";
 
 /// Packs `tests/vm/<script>.sh` with what it needs. Not compressed: an emulated machine takes longer to unpack than
 /// qemu takes to read.
@@ -36,6 +38,9 @@ pub(crate) fn build(
         (scripts.join("common.sh"), "test/common.sh"),
         (scripts.join(script), "test/run.sh"),
     ];
+    let unit = scripts.join("../../packaging/hayward.service");
+    files.push((unit, "test/hayward.service"));
+    files.push((PathBuf::from(SETPRIV), "bin/setpriv.util-linux"));
     if let Some(binary) = binary {
         files.push((binary.to_owned(), "bin/hayward"));
     }
@@ -43,11 +48,35 @@ pub(crate) fn build(
         place(&from, &root.join(name))?;
         names.push(name.to_owned());
     }
+    for library in libraries(SETPRIV)? {
+        let name = library.trim_start_matches('/').to_owned();
+        let above: Vec<_> = Path::new(&name).ancestors().skip(1).collect();
+        for folder in above.into_iter().rev() {
+            let folder = folder.display().to_string();
+            if !folder.is_empty() && !names.contains(&folder) {
+                fs::create_dir_all(root.join(&folder))?;
+                names.push(folder);
+            }
+        }
+        place(Path::new(&library), &root.join(&name))?;
+        names.push(name);
+    }
     symlink("busybox", root.join("bin/sh"))?;
     names.push("bin/sh".to_owned());
     let initrd = folder.join("initrd");
     pack(&root, &names, &initrd)?;
     Ok(initrd)
+}
+
+/// Paths of the shared libraries that a program needs, its loader among them.
+fn libraries(program: &str) -> Result<Vec<String>> {
+    let output = Command::new("ldd")
+        .arg(program)
+        .output()
+        .context("run ldd")?;
+    let text = String::from_utf8(output.stdout)?;
+    let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
+    Ok(paths.map(str::to_owned).collect())
 }
 
 fn place(from: &Path, to: &Path) -> Result<()> {

@@ -11,7 +11,7 @@ use std::{
 
 use hayward_fuzz::{Corpus, throw};
 use hayward_policy::Policy;
-use hayward_record::{Journal, JournalOptions, Metrics, Recorder};
+use hayward_record::{JournalOptions, Metrics, Recorder};
 use hayward_rules::table::CommandTable;
 use hayward_workload::Cgroups;
 use proptest::prelude::*;
@@ -30,19 +30,19 @@ fn agent(folder: &Path) -> Arc<Agent> {
     let settings = folder.join("hayward.yaml");
     fs::write(&settings, "guards: {command: {rules: []}}\n").expect("settings");
     let policy = Policy::load(Some(&settings)).expect("good settings");
-    let (journal, _) = Journal::open(JournalOptions {
+    let options = JournalOptions {
         directory: folder.join("journal"),
         keep: policy.journal.keep,
         max_bytes: policy.journal.max_bytes,
-    })
-    .expect("a journal");
+    };
+    let recorder = Recorder::open(options, Arc::new(Metrics::new("0", ""))).expect("a journal");
     let table = CommandTable::compile(Vec::new(), 1, |_| 1).expect("no rules");
     Arc::new(Agent {
         pipeline: Pipeline {
             policy: RwLock::new(Arc::new(policy)),
             tables: RwLock::new(Tables::new(table)),
             cgroups: Mutex::new(Cgroups::new(folder.to_owned())),
-            recorder: Recorder::new(journal, Arc::new(Metrics::new("0", ""))),
+            recorder,
             canaries: AtomicU64::new(0),
             seen: Mutex::default(),
             undecodable: AtomicU64::new(0),
@@ -57,6 +57,10 @@ fn agent(folder: &Path) -> Arc<Agent> {
         scan_cost: Mutex::new(ScanCost::default()),
         unproven: Mutex::new(None),
         listening: Mutex::default(),
+        not_listening: Mutex::default(),
+        missing_privileges: Vec::new(),
+        reloading: Mutex::default(),
+        appended: tokio::sync::watch::Sender::new(()),
         cryptnono: None,
         watch: Mutex::new(Watch::since(Stamps::default())),
         started: Instant::now(),
@@ -78,7 +82,7 @@ fn served() -> (TempDir, std::path::PathBuf) {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let listener = listen(&path, "no-such-group").expect("a socket");
+            let listener = listen(&agent, &path, "no-such-group").expect("a socket");
             ready.send(()).expect("a waiting test");
             let app = router(agent).into_make_service_with_connect_info::<Peer>();
             axum::serve(listener, app).await

@@ -1,14 +1,13 @@
 //! `hayward events`, `explain` and `report`: what happened, and why.
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::{ops::ControlFlow, path::Path};
 
 use hayward_model::Record;
 use hayward_record::report::Row;
+use rustix::event::{PollFd, PollFlags};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{cli::Filter, client, failure::Failure, show};
-
-/// How often a following client asks.
-const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 pub(crate) fn events(
     socket: &Path,
@@ -16,39 +15,72 @@ pub(crate) fn events(
     filter: &Filter,
     follow: bool,
 ) -> Result<(), Failure> {
-    let mut records: Vec<Record> = client::get_lines(socket, &query(filter, true))?;
-    records.reverse();
-    print(&records, json)?;
-    let mut last = records.last().map(|record| record.time);
-    let mut seen: HashSet<String> = records.into_iter().map(|record| record.id).collect();
-    if !follow {
-        return Ok(());
+    if follow {
+        return follow_events(socket, json, filter);
     }
-    loop {
-        std::thread::sleep(ASK_AGAIN);
-        // Records of one instant may come one after the other, so the last instant is asked for again.
-        let next = Filter {
-            since: last.or(filter.since),
-            limit: usize::MAX,
-            ..filter.clone()
-        };
-        let mut records: Vec<Record> = client::get_lines(socket, &query(&next, false))?;
-        records.retain(|record| !seen.contains(&record.id));
-        print(&records, json)?;
-        if let Some(record) = records.last() {
-            last = Some(record.time);
-            seen.retain(|id| records.iter().any(|record| record.id == *id));
+    let path = format!("{}&newest=true", query(filter));
+    let mut records: Vec<Record> = client::get_lines(socket, &path)?;
+    records.reverse();
+    for record in &records {
+        if print(record, json)?.is_break() {
+            break;
         }
-        seen.extend(records.into_iter().map(|record| record.id));
+    }
+    Ok(())
+}
+
+/// Until the agent stops (a failure), the reader of the output goes, or a signal asks for an end.
+fn follow_events(socket: &Path, json: bool, filter: &Filter) -> Result<(), Failure> {
+    let path = format!("{}&follow=true", query(filter));
+    let runtime = client::runtime()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (gone, reader_gone) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            wait_for_reader_to_go();
+            let _ = gone.send(());
+        });
+        let lines = client::follow(socket, &path, |line| {
+            print(&serde_json::from_slice(line)?, json)
+        });
+        tokio::select! {
+            result = lines => result,
+            _ = reader_gone => Ok(()),
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        }
+    })
+}
+
+/// Returns when nobody reads standard output any more, even if nothing is written to it.
+fn wait_for_reader_to_go() {
+    let output = std::io::stdout();
+    loop {
+        let mut polled = [PollFd::new(&output, PollFlags::empty())];
+        match rustix::event::poll(&mut polled, None) {
+            Ok(_) if polled[0].revents().contains(PollFlags::ERR) => return,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
     }
 }
 
-fn query(filter: &Filter, newest: bool) -> String {
-    let mut path = format!("/v1/events?newest={newest}&limit={}", filter.limit);
+fn query(filter: &Filter) -> String {
+    let mut path = format!("/v1/events?limit={}", filter.limit);
     if let Some(since) = filter.since {
         path.push_str(&format!("&since={since}"));
     }
-    for (key, value) in [("rule", &filter.rule), ("workload", &filter.workload)] {
+    let guard = filter.guard.map(|guard| guard.name().to_owned());
+    let action = filter.action.map(|action| action.name().to_owned());
+    for (key, value) in [
+        ("guard", &guard),
+        ("action", &action),
+        ("rule", &filter.rule),
+        ("workload", &filter.workload),
+        ("user", &filter.user),
+        ("id", &filter.id),
+    ] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", encoded(value)));
         }
@@ -69,15 +101,14 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-fn print(records: &[Record], json: bool) -> Result<(), Failure> {
-    for record in records {
-        if json {
-            show::line(&serde_json::to_string(record)?);
-        } else {
-            show::line(&show::record(record));
-        }
-    }
-    Ok(())
+/// Breaks where nobody reads any more.
+fn print(record: &Record, json: bool) -> Result<ControlFlow<()>, Failure> {
+    let text = if json {
+        serde_json::to_string(record)?
+    } else {
+        show::record(record)
+    };
+    Ok(show::try_line(&text))
 }
 
 pub(crate) fn explain(socket: &Path, json: bool, id: &str) -> Result<(), Failure> {

@@ -1,11 +1,10 @@
 //! `hayward judge` and `check`: offline, with the very tables that the kernel gets.
 
+use hayward_agent::rules_of;
 use hayward_kernel::size_class;
+use hayward_model::Mode;
 use hayward_policy::Policy;
-use hayward_rules::{
-    load,
-    table::{CommandTable, Judgement},
-};
+use hayward_rules::table::{CommandTable, Judgement};
 
 use crate::{
     cli::{ConfigArgument, JudgeCommand},
@@ -19,7 +18,7 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
         executable,
         config,
     } = command;
-    let (_, table, _) = compile(config)?;
+    let (policy, table, _) = compile(config)?;
     let arguments: Vec<u8> = line
         .split_ascii_whitespace()
         .flat_map(|argument| argument.bytes().chain([0]))
@@ -38,6 +37,9 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
         Judgement::Clean => ("clean", None),
         Judgement::Spared { rule, .. } => ("spared", Some(rule)),
         Judgement::Observed { rule, .. } => ("observed", Some(rule)),
+        Judgement::Banned { rule, .. } if policy.general_mode() == Mode::Observe => {
+            ("observed", Some(rule))
+        }
         Judgement::Banned { rule, .. } => ("banned", Some(rule)),
     };
     let rule = rule.and_then(|rule| table.rules().get(rule as usize));
@@ -50,6 +52,9 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
         }));
     }
     match rule {
+        None if !policy.command.enabled => {
+            show::line(&format!("{verdict}  the `command` guard is off"));
+        }
         None => show::line(verdict),
         Some(rule) => {
             let reason = rule
@@ -89,7 +94,8 @@ pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> 
 
 fn compile(config: &ConfigArgument) -> Result<(Policy, CommandTable, Vec<String>), Failure> {
     let policy = Policy::load(config.file().as_deref())?;
-    let set = load(&policy.command.rules, policy.identity.as_deref())?;
+    let set = rules_of(&policy)?;
     let table = CommandTable::compile(set.rules, 1, |_| 0)?;
+    hayward_kernel::size_class(table.words().len() * 4)?;
     Ok((policy, table, set.notices))
 }

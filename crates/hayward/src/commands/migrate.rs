@@ -25,7 +25,9 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
             .map_err(|error| bad_file(file, error.to_string(), "save it as UTF-8"))?;
         let value: Value = hayward_yaml::parse(&file.display().to_string(), &text)
             .map_err(|problem| Failure::BadInput(problem.to_string()))?;
+        let before = allowed.len();
         collect(&value, &mut banned, &mut allowed);
+        refuse_unusable(file, &allowed[before..])?;
     }
     if banned.is_empty() {
         let names: Vec<_> = files
@@ -47,7 +49,7 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
         &settings,
         &SETTINGS.replace("RULES", &format!("{:?}", rules.display().to_string())),
     )?;
-    let notes = notes(&banned, &allowed);
+    let notes = hayward_rules::compat::notes(&banned, &allowed);
     if json {
         return show::json(
             &serde_json::json!({"settings": settings, "rules": rules, "notes": notes}),
@@ -60,6 +62,17 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
     ));
     for note in notes {
         show::line(&format!("  note: {note}"));
+    }
+    Ok(())
+}
+
+/// A pattern that the kernel cannot judge would spare nobody: what it was to spare must not die unnoticed.
+fn refuse_unusable(file: &Path, allowed: &[String]) -> Result<(), Failure> {
+    for pattern in allowed {
+        hayward_rules::table::check_allow(pattern).map_err(|reason| {
+            let message = format!("the allow pattern {pattern} cannot be used: {reason}");
+            bad_file(file, message, hayward_rules::table::ALLOW_HELP)
+        })?;
     }
     Ok(())
 }
@@ -106,25 +119,4 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         ))
     })?;
     Ok(file.write_all(text.as_bytes())?)
-}
-
-/// Where Hayward reads a string or pattern otherwise than cryptnono.
-fn notes(banned: &[String], allowed: &[String]) -> Vec<String> {
-    let mut notes = Vec::new();
-    for pattern in allowed
-        .iter()
-        .filter(|p| !p.ends_with(".*") && !p.ends_with('$'))
-    {
-        notes.push(format!("the allow pattern {pattern} must now match the whole command line; end it in .* to keep its old meaning"));
-    }
-    for text in banned.iter().filter(|text| !text.is_ascii()) {
-        notes.push(format!(
-            "in {text} only ASCII letters match in either case; other letters match exactly"
-        ));
-    }
-    notes.push(
-        "a banned string now also counts when another occurrence of it is part of a longer word"
-            .to_owned(),
-    );
-    notes
 }

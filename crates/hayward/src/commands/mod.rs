@@ -49,12 +49,13 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             if json {
                 return show::json(&answer);
             }
-            show::line(&format!("{} records removed", answer["removed"]));
+            let removed = answer["removed"].as_u64().unwrap_or(0);
+            show::line(&format!("{} removed", show::count_of(removed, "record")));
             Ok(())
         }
         Command::Support => support::support(&socket),
-        Command::Install { root } => install::install(&root),
-        Command::Uninstall(config) => install::uninstall(&config, json),
+        Command::Install { root } => install::install(&root, json),
+        Command::Uninstall { config, root } => install::uninstall(&config, root.as_deref(), json),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

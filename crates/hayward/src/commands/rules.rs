@@ -2,6 +2,8 @@
 
 use std::{io::Write, path::Path};
 
+use hayward_agent::rules_of;
+use hayward_model::{Mode, Response};
 use hayward_policy::Policy;
 use hayward_rules::{Rule, RuleSet, diff, generate, load, render, secret, table::CommandTable};
 
@@ -21,12 +23,17 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
             if !files.is_empty() {
                 return list(&read(&files, &keys)?.rules, json);
             }
-            let policy = Policy::load(config.file().as_deref())?;
-            let identity = keys.identity.or(policy.identity);
-            list(
-                &load(&policy.command.rules, identity.as_deref())?.rules,
-                json,
-            )
+            let mut policy = Policy::load(config.file().as_deref())?;
+            policy.identity = keys.identity.or(policy.identity);
+            let mut rules = rules_of(&policy)?.rules;
+            for rule in &mut rules {
+                let response = match rule.response {
+                    Some(Response::Observe) => Mode::Observe,
+                    Some(Response::Kill) | None => Mode::Enforce,
+                };
+                rule.mode = rule.mode.and(response).and(policy.general_mode());
+            }
+            list(&rules, json)
         }
         RulesCommand::Test { files, keys } => {
             let set = read(&files, &keys)?;

@@ -90,7 +90,14 @@ fn print(report: &StatusReport) {
     if let Some(listen) = &report.metrics.listen {
         show::line(&format!("  metrics  http://{listen}/metrics"));
     }
-    show::line(&format!("  journal  {}", report.journal));
+    let lost = report.records_lost.iter();
+    let lost: Vec<_> = lost
+        .map(|(cause, count)| format!("{} lost: {cause}", show::count_of(*count, "record")))
+        .collect();
+    show::line(format!("  journal  {}  {}", report.journal, lost.join(", ")).trim_end());
+    for problem in &report.problems {
+        show::line(&format!("  problem: {problem}"));
+    }
     for notice in &report.notices {
         show::line(&format!("  note: {notice}"));
     }

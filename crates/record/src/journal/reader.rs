@@ -27,6 +27,13 @@ impl Reader {
         Ok(reader)
     }
 
+    /// The journal in `directory`, which may come later.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+
     /// The records that `query` asks for, read while the iterator advances.
     pub fn query(&self, query: Query) -> Result<Records, JournalError> {
         let mut segments = self.segments()?;

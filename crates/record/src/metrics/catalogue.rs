@@ -53,8 +53,8 @@ catalogue! {
         "Bytes that the journal holds on disk";
     JOURNAL_RECORDS: "counter" "hayward_journal_records_total" []
         "Records written to the journal";
-    JOURNAL_ERRORS: "counter" "hayward_journal_errors_total" []
-        "Records that could not be written to the journal; they are in the log only";
+    JOURNAL_ERRORS: "counter" "hayward_journal_errors_total" ["cause"]
+        "Records that could not be written to the journal, by cause (no-space, unwritable or record); they are in the log only";
 }
 
 /// The reference page of all metrics, in Markdown.

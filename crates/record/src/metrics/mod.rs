@@ -19,6 +19,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::Cause;
+
 use catalogue::Description;
 pub use catalogue::reference;
 
@@ -64,6 +66,11 @@ struct OfCause {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfLoss {
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: String,
     revision: String,
@@ -87,7 +94,7 @@ pub struct Metrics {
     rules_loaded: Family<OfGuard, Gauge>,
     rule_generation: Family<OfGuard, Gauge>,
     journal_bytes: Gauge,
-    journal_errors: Counter,
+    journal_errors: Family<OfLoss, Counter>,
     journal_records: Counter,
     rule_names: Mutex<HashSet<String>>,
 }
@@ -104,6 +111,13 @@ impl Metrics {
             })
             .set(1);
         register(&mut registry, &catalogue::BUILD, build);
+        let journal_errors = Family::<OfLoss, Counter>::default();
+        for cause in Cause::ALL {
+            // There from the beginning, so that the first loss is an increase.
+            let _ = journal_errors.get_or_create(&OfLoss {
+                cause: cause.name(),
+            });
+        }
         Self {
             status: register(&mut registry, &catalogue::STATUS, Family::default()),
             checked: register(&mut registry, &catalogue::CHECKED, Family::default()),
@@ -123,11 +137,7 @@ impl Metrics {
                 Family::default(),
             ),
             journal_bytes: register(&mut registry, &catalogue::JOURNAL_BYTES, Gauge::default()),
-            journal_errors: register(
-                &mut registry,
-                &catalogue::JOURNAL_ERRORS,
-                Counter::default(),
-            ),
+            journal_errors: register(&mut registry, &catalogue::JOURNAL_ERRORS, journal_errors),
             journal_records: register(
                 &mut registry,
                 &catalogue::JOURNAL_RECORDS,
@@ -228,9 +238,9 @@ impl Metrics {
         self.journal_records.inc();
     }
 
-    /// Counts a record that could not be written to the journal.
-    pub fn count_journal_error(&self) {
-        self.journal_errors.inc();
+    /// Counts a record that could not be written to the journal, by its cause.
+    pub fn count_journal_error(&self, cause: &'static str) {
+        self.journal_errors.get_or_create(&OfLoss { cause }).inc();
     }
 
     /// Bytes that the journal holds on disk.

@@ -24,7 +24,7 @@ fn filled() -> Metrics {
     );
     metrics.count(&samples::killed(1, "xmrig", "w"));
     metrics.count_journal_record();
-    metrics.count_journal_error();
+    metrics.count_journal_error("no-space");
     metrics.set_journal_bytes(4_096);
     metrics
 }
@@ -49,7 +49,7 @@ fn every_value_is_shown() {
         r#"hayward_verdicts_total{guard="command",action="killed"} 1"#,
         r#"hayward_rule_verdicts_total{guard="command",rule="xmrig",action="killed"} 1"#,
         "hayward_journal_bytes 4096",
-        "hayward_journal_errors_total 1",
+        r#"hayward_journal_errors_total{cause="no-space"} 1"#,
         "hayward_journal_records_total 1",
         "# TYPE hayward_checked_total counter",
     ] {

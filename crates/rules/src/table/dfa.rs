@@ -211,10 +211,12 @@ pub(crate) fn check(pattern: &str, text: Text) -> Result<(), String> {
     Dfa::build(&[pattern.to_owned()], text, |_| 1).map(|_| ())
 }
 
-fn syntax(text: Text) -> syntax::Config {
+/// A line feed is a byte like any other: a script in an argument has many, and `.*` is to mean the rest of it.
+pub(crate) fn syntax(text: Text) -> syntax::Config {
     syntax::Config::new()
         .unicode(false)
         .utf8(false)
+        .dot_matches_new_line(true)
         .case_insensitive(text == Text::CommandLine)
 }
 

@@ -16,6 +16,7 @@ mod scope;
 mod secrets;
 
 use jiff::Timestamp;
+use regex_syntax::hir::Hir;
 
 pub use judge::Judgement;
 pub use scope::{ScopeTable, check_scope};
@@ -69,14 +70,19 @@ impl std::fmt::Display for TableProblem {
 }
 
 /// What to do about an allow pattern that cannot be had.
-pub(crate) const ALLOW_HELP: &str = "an allow pattern is a regular expression over bytes without look-around, back-references or Unicode classes";
+pub const ALLOW_HELP: &str = "an allow pattern is a regular expression over bytes without look-around, back-references or Unicode classes";
 /// What to do about an executable that is no glob.
 pub(crate) const EXECUTABLE_HELP: &str =
     "write a base name such as minerd, or a path glob such as /tmp/**";
 
 /// Checks one allow pattern by itself; the error says why it cannot be judged in the kernel.
-pub(crate) fn check_allow(pattern: &str) -> Result<(), String> {
+pub fn check_allow(pattern: &str) -> Result<(), String> {
     dfa::check(pattern, Text::CommandLine)
+}
+
+/// An allow pattern, parsed as it is for the kernel.
+pub(crate) fn parse_allow(pattern: &str) -> Option<Hir> {
+    regex_automata::util::syntax::parse_with(pattern, &dfa::syntax(Text::CommandLine)).ok()
 }
 
 /// Checks one executable by itself; the error says why it is no glob.
