@@ -6,13 +6,17 @@ mod common;
 mod tests {
     use std::io::Write;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, PoisonError};
 
     use hayward_record::{Metrics, Query, Recorder};
     use tempfile::tempdir;
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::common::{large, options, pids, record};
+
+    /// A log of a thread's own can miss lines that another thread writes for the first time meanwhile without one:
+    /// `tracing` remembers for everybody whether anybody wants a line.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
@@ -48,6 +52,7 @@ mod tests {
 
     #[test]
     fn a_record_is_one_journal_line_one_log_line_and_one_count() {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempdir().unwrap();
         let others = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&others);
@@ -97,6 +102,7 @@ mod tests {
 
     #[test]
     fn a_failing_journal_is_counted_and_logged_once_and_the_log_goes_on() {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempdir().unwrap();
         let recorder = Recorder::open(
             options(directory.path(), 4 << 20),
@@ -130,6 +136,7 @@ mod tests {
 
     #[test]
     fn a_place_that_cannot_be_written_yet_is_tried_again_and_what_is_lost_is_counted() {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempdir().unwrap();
         let path = directory.path().join("journal");
         std::fs::write(&path, "a file, no folder").unwrap();
@@ -148,6 +155,7 @@ mod tests {
 
     #[test]
     fn another_agents_journal_is_an_error() {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempdir().unwrap();
         let metrics = || Arc::new(Metrics::new("0", "0"));
         let _first = Recorder::open(options(directory.path(), 4 << 20), metrics()).unwrap();
