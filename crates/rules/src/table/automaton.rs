@@ -7,7 +7,7 @@
 
 use super::{
     double_array::DoubleArray,
-    layout::{filter_bit, is_boundary},
+    layout::{filter_bit, is_boundary, short_filter_bit},
 };
 
 /// A banned string, its group and its rule.
@@ -34,10 +34,10 @@ pub(crate) struct Automaton {
     pub(crate) output_cells: Vec<usize>,
     /// Output lists.
     pub(crate) outputs: Vec<u32>,
-    /// Bitmap over the first four bytes of strings.
-    pub(crate) filter: Vec<u32>,
-    /// 32 less the logarithm of the bitmap's size in bits.
-    pub(crate) filter_shift: u32,
+    /// Beginnings of strings of eight bytes and more.
+    pub(crate) filter: Filter,
+    /// Beginnings of strings of four to seven bytes.
+    pub(crate) short_filter: Filter,
 }
 
 /// Where a failure leads.
@@ -67,7 +67,7 @@ impl Automaton {
         entries.dedup();
         let symbols = symbols(&entries);
         let short_starts = short_starts(&entries);
-        let (filter, filter_shift) = filter(&entries);
+        let (filter, short_filter) = filters(&entries);
         let (mut nodes, own) = trie(&entries);
         let outputs = link(&mut nodes, own, &entries);
         let array = DoubleArray::build(&nodes, &symbols);
@@ -78,7 +78,7 @@ impl Automaton {
             output_cells: array.output_cells,
             outputs,
             filter,
-            filter_shift,
+            short_filter,
         }
     }
 }
@@ -129,19 +129,48 @@ fn short_starts(entries: &[Entry]) -> [bool; 256] {
     starts
 }
 
-fn filter(entries: &[Entry]) -> (Vec<u32>, u32) {
-    let bits = (entries.len() * 16)
-        .next_power_of_two()
-        .clamp(1 << 10, 1 << 23);
-    let shift = 32 - bits.trailing_zeros();
-    let mut filter = vec![0u32; bits / 32];
-    for entry in entries {
-        if let [a, b, c, d, ..] = *entry.text {
-            let bit = filter_bit([a, b, c, d], shift);
-            filter[bit / 32] |= 1 << (bit % 32);
+/// A bitmap over hashes of the first bytes of strings.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    pub(crate) words: Vec<u32>,
+    /// By how much a product is shifted to give the place of a bit.
+    pub(crate) shift: u32,
+}
+
+impl Filter {
+    /// Holds what `bit_of` gives for these beginnings, whose products have so many bits.
+    fn new<T: Copy>(
+        beginnings: &[T],
+        bits_of_product: u32,
+        bit_of: impl Fn(T, u32) -> usize,
+    ) -> Self {
+        let bits = (beginnings.len() * 16)
+            .next_power_of_two()
+            .clamp(1 << 9, 1 << 23);
+        let shift = bits_of_product - bits.trailing_zeros();
+        let mut words = vec![0u32; bits / 32];
+        for beginning in beginnings {
+            let bit = bit_of(*beginning, shift);
+            words[bit / 32] |= 1 << (bit % 32);
         }
+        Self { words, shift }
     }
-    (filter, shift)
+}
+
+/// The filter of strings of eight bytes and more, and that of those of four to seven.
+fn filters(entries: &[Entry]) -> (Filter, Filter) {
+    let long: Vec<[u8; 8]> = entries
+        .iter()
+        .filter_map(|entry| entry.text.first_chunk().copied())
+        .collect();
+    let short = entries.iter().filter(|entry| entry.text.len() < 8);
+    let short: Vec<[u8; 4]> = short
+        .filter_map(|entry| entry.text.first_chunk().copied())
+        .collect();
+    (
+        Filter::new(&long, u64::BITS, filter_bit),
+        Filter::new(&short, u32::BITS, short_filter_bit),
+    )
 }
 
 /// The trie of sorted entries, breadth first, and for each node the range of entries that end there.

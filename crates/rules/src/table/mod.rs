@@ -175,8 +175,10 @@ fn append_automaton(words: &mut Vec<u32>, mut automaton: Automaton) {
         words[TABLE_SHORT_STARTS + set_word] |= u32::from(automaton.short_starts[at]) << set_bit;
         words[TABLE_SYMBOLS + at / 4] |= u32::from(automaton.symbols[at]) << (at % 4 * 8);
     }
-    words[Header::Filter as usize] = append(words, &automaton.filter);
-    words[Header::FilterShift as usize] = automaton.filter_shift;
+    words[Header::ShortFilter as usize] = append(words, &automaton.short_filter.words);
+    words[Header::ShortFilterShift as usize] = automaton.short_filter.shift;
+    words[Header::Filter as usize] = append(words, &automaton.filter.words);
+    words[Header::FilterShift as usize] = automaton.filter.shift;
     let outputs = append(words, &automaton.outputs);
     for cell in automaton.output_cells {
         automaton.cells[cell] += outputs;
