@@ -260,7 +260,6 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	file = mm->exe_file;
 	count(COUNT_CHECKED, 1);
 	verdict = judge(scratch, table, start, end, task, file, &decider);
-	scratch->event.flags = 0;
 	if (verdict == EXEC_CLEAN && is_fileless(task, file)) {
 		decider = MAX_GROUPS;
 		verdict = cell(CELL_FILELESS_KILL) ? EXEC_KILLED : EXEC_OBSERVED;
@@ -272,6 +271,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		scratch->event.match_end = known ? scratch->match_end[decider & (MAX_GROUPS - 1)] : 0;
 		scratch->event.generation = word(table, TABLE_GENERATION);
 		scratch->event.cgroup_id = cgroup->kn->id;
+		scratch->event.flags = 0;
 		scratch->event.unscanned =
 			verdict == EXEC_TOO_LONG || verdict == EXEC_READ_FAILED ? verdict : 0;
 		verdict = carry_out(verdict, policy, cgroup, file, task->tgid);

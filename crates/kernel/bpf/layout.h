@@ -117,6 +117,7 @@ enum cell {
 /* ---- Counters, per processor. ---- */
 enum counter {
 	COUNT_CHECKED,	      /* program starts in scope that were judged */
+	COUNT_JUDGE_NS,	      /* beside it, since both are written at each */
 	COUNT_OUT_OF_SCOPE,
 	COUNT_OFF,	      /* in scope while the guard was off */
 	COUNT_KILLED,
@@ -129,7 +130,6 @@ enum counter {
 	COUNT_EVENTS,	      /* events generated: sent + lost */
 	COUNT_LOST_RING_FULL,
 	COUNT_SCOPES_FULL,    /* cgroups that found no room in the scope map */
-	COUNT_JUDGE_NS,
 	COUNT_NO_TABLE,	      /* no table was in place */
 	COUNT_MAX,
 };

@@ -45,6 +45,7 @@ pub struct Counters {
 /// Names of the counters, in their order.
 const NAMES: [&str; 15] = [
     "checked",
+    "judge_ns",
     "out_of_scope",
     "off",
     "killed",
@@ -57,7 +58,6 @@ const NAMES: [&str; 15] = [
     "events",
     "lost_ring_full",
     "scopes_full",
-    "judge_ns",
     "no_table",
 ];
 
@@ -97,6 +97,7 @@ impl Counters {
     fn in_order(&mut self) -> [&mut u64; 15] {
         [
             &mut self.checked,
+            &mut self.judge_ns,
             &mut self.out_of_scope,
             &mut self.off,
             &mut self.killed,
@@ -109,7 +110,6 @@ impl Counters {
             &mut self.events,
             &mut self.lost_ring_full,
             &mut self.scopes_full,
-            &mut self.judge_ns,
             &mut self.no_table,
         ]
     }
