@@ -3,7 +3,7 @@
  * whose strings can only start at a word's border.
  *
  * Most of a harmless command line is passed over without touching the automaton: a byte inside a word can start no
- * banned string, and where one may start, a bitmap over the next eight bytes says whether any string begins so. That is
+ * banned string, and where one may start, bitmaps over the next four and eight bytes say whether any string begins so. That is
  * done for a block at a time, eight bytes at once, and so that the processor fetches many words of the bitmap at once. */
 #pragma once
 #include "scratch.h"
@@ -13,7 +13,7 @@
 struct match_context {
 	struct scratch *scratch;
 	const u32 *table;
-	u32 cells, filter, filter_shift, short_filter, short_filter_shift;
+	u32 cells, filter, filter_shift;
 };
 
 /* Notes the hits of an output list, whose strings end at `offset`. Global, as find_banned is, so that the verifier
@@ -70,13 +70,26 @@ static __always_inline u64 borders_of(u64 bytes)
 	return (~(letters | digits | underscores) | bytes) & EACH(0x80);
 }
 
-/* Looks over the block at `at` for places where a banned string may start. */
+static __always_inline u32 filter_bit(u64 folded, u32 shift)
+{
+	return (folded * FILTER_FACTOR) >> (shift & 63);
+}
+
+/* Whether a filter may hold these bytes. */
+static __always_inline bool may_hold(const u32 *table, u32 filter, u64 folded)
+{
+	u32 bit = filter_bit(folded, table[filter + 1]);
+
+	return (word(table, table[filter] + (bit >> 5)) >> (bit & 31)) & 1;
+}
+
+/* Looks over the block at `at` for places where a banned string may start. First where to look, and then the looking:
+ * a short loop of loads that do not wait for each other. */
 static __always_inline void look_over_block(struct match_context *context, u32 at, u32 limit, bool follows_border)
 {
 	struct scratch *scratch = context->scratch;
 	const u32 *table = context->table;
-	u32 size = at_most(limit - at, BLOCK), mask = constants.table_mask;
-	u32 shift = context->filter_shift & 63, short_shift = context->short_filter_shift & 31;
+	u32 size = at_most(limit - at, BLOCK), mask = constants.table_mask, places = 0;
 	u64 borders = 0, starts, candidates = 0;
 
 	/* Not unrolled: it is as fast, and takes fewer lines of the cache. */
@@ -90,26 +103,40 @@ static __always_inline void look_over_block(struct match_context *context, u32 a
 	starts = borders << 1 | follows_border;
 	if (size < BLOCK)
 		starts &= (1ull << size) - 1;
-	for (u32 i = 0; i < BLOCK; i++) {
-		u32 index, hash, short_hash;
-		u64 first, possible;
+	for (; places < BLOCK; places++) {
+		u32 index, first;
 
 		if (!starts)
 			break;
-		index = __builtin_ctzll(starts);
+		index = __builtin_ctzll(starts) & (BLOCK - 1);
 		starts &= starts - 1;
-		first = *(u64 *)(scratch->bytes + ((at + index) & (CHUNK - 1)));
-		hash = ((first | FILTER_FOLD) * FILTER_FACTOR) >> shift;
-		short_hash = ((u32)(first | FILTER_FOLD) * SHORT_FILTER_FACTOR) >> short_shift;
-		possible = ((table[(context->filter + (hash >> 5)) & mask] >> (hash & 31)) & 1) |
-			   ((table[(context->short_filter + (short_hash >> 5)) & mask] >> (short_hash & 31)) & 1) |
-			   in_set(table, TABLE_SHORT_STARTS, first);
-		candidates |= possible << (index & (BLOCK - 1));
+		first = *(u32 *)(scratch->bytes + ((at + index) & (CHUNK - 1)));
+		candidates |= (u64)in_set(table, TABLE_SHORT_STARTS, first) << index;
+		scratch->places[places] = filter_bit(first | (u32)FILTER_FOLD, context->filter_shift) | index << PLACE_BITS;
+	}
+	for (u32 i = 0; i < BLOCK; i++) {
+		u32 place, bit;
+
+		if (i >= places)
+			break;
+		place = scratch->places[i];
+		bit = place & ((1u << PLACE_BITS) - 1);
+		candidates |= (u64)((table[(context->filter + (bit >> 5)) & mask] >> (bit & 31)) & 1) << (place >> PLACE_BITS);
 	}
 	scratch->block = at;
 	scratch->block_end = at + size;
 	scratch->block_state = (borders >> ((size - 1) & (BLOCK - 1))) & 1 ? STATE_BOUNDARY : STATE_WORD;
 	scratch->candidates = candidates;
+}
+
+/* Whether a banned string may start here, by more than its first four bytes. */
+static __always_inline bool is_likely(struct scratch *scratch, const u32 *table, u32 start)
+{
+	u64 first = *(u64 *)(scratch->bytes + (start & (CHUNK - 1)));
+
+	return may_hold(table, TABLE_LONG_FILTER, first | FILTER_FOLD) ||
+	       may_hold(table, TABLE_SHORT_FILTER, (u32)(first | FILTER_FOLD)) ||
+	       in_set(table, TABLE_SHORT_STARTS, first);
 }
 
 /* A step outside the automaton: to the next candidate, or to the end of the block. */
@@ -128,7 +155,7 @@ static __always_inline void step_outside(struct match_context *context)
 
 		scratch->candidates = candidates & (candidates - 1);
 		/* The automaton may have gone past it. */
-		if (start >= at) {
+		if (start >= at && is_likely(scratch, table, start)) {
 			u32 base = word(table, context->cells + 2 * STATE_BOUNDARY) & BASE_OFFSET;
 			u32 next = base ^ symbol_of(table, scratch->bytes[start & (CHUNK - 1)]);
 
@@ -203,8 +230,6 @@ __noinline int find_banned(void)
 	context.cells = word(table, TABLE_CELLS);
 	context.filter = word(table, TABLE_FILTER);
 	context.filter_shift = word(table, TABLE_FILTER_SHIFT);
-	context.short_filter = word(table, TABLE_SHORT_FILTER);
-	context.short_filter_shift = word(table, TABLE_SHORT_FILTER_SHIFT);
 	scratch->state = STATE_BOUNDARY;
 	scratch->reported = 0;
 	scratch->block_end = 0;

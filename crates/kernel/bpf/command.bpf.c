@@ -92,7 +92,7 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 	scratch->failed = 0;
 	scratch->hard = 0;
 	scratch->allow_left = ALLOW_BYTES;
-	if (executables && file) {
+	if (executables && file && !is_ruled_out(table, executables, file)) {
 		u32 list = find_executable(scratch, table, executables, task, file);
 
 		if (list) {
@@ -226,6 +226,14 @@ static __always_inline void count_verdict(u32 verdict)
 	}
 }
 
+/* Reads a word and does nothing with it. */
+static __always_inline void fetch(const void *address)
+{
+	u32 value = *(const volatile u32 *)address;
+
+	asm volatile("" ::"r"(value));
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
@@ -239,6 +247,18 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	if (!is_active())
 		return 0;
+	table = command_table();
+	scratch = current_scratch();
+	if (!mm || !scratch || !table) {
+		count(COUNT_NO_TABLE, 1);
+		return 0;
+	}
+	/* Nothing of this is in any cache at most starts. What is asked for now arrives while the policy is looked up. */
+	fetch(table);
+	fetch(table + TABLE_SHORT_STARTS);
+	fetch(scratch);
+	fetch(scratch->bytes);
+	fetch(scratch->bytes + 64);
 	policy = policy_of(cgroup);
 	if (!(policy & POLICY_COMMAND_ON)) {
 		count(COUNT_OUT_OF_SCOPE, 1);
@@ -249,9 +269,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		count(COUNT_OFF, 1);
 		return 0;
 	}
-	table = command_table();
-	scratch = current_scratch();
-	if (!mm || !scratch || !table || word(table, TABLE_MAGIC_WORD) != TABLE_MAGIC) {
+	if (word(table, TABLE_MAGIC_WORD) != TABLE_MAGIC) {
 		count(COUNT_NO_TABLE, 1);
 		return 0;
 	}

@@ -6,6 +6,7 @@
 
 #define MAX_COMPONENTS 32
 #define MAX_NAME 256
+#define FIRST_BYTES 4
 
 /* A climb from the executable's name to the root that the process sees, across mounts. */
 struct climb {
@@ -103,6 +104,28 @@ static long match_component(u32 index, struct climb *climb)
 	if (!length || !match_name(climb->dfa, length))
 		return 1;
 	return 0;
+}
+
+/* Most rules name programs, and most programs have another name: its first bytes decide, before anything is climbed.
+ * The name of what is mounted by itself is another, that of the place where it is mounted. */
+static __always_inline bool is_ruled_out(const u32 *table, u32 executables, struct file *file)
+{
+	struct dentry *dentry = file->f_path.dentry;
+	struct dfa dfa = dfa_at(table, executables);
+	u32 state = word(table, executables + DFA_START);
+	u8 first[FIRST_BYTES];
+
+	if (dentry == file->f_path.mnt->mnt_root || bpf_probe_read_kernel(first, FIRST_BYTES, dentry->d_name.name))
+		return false;
+#pragma unroll
+	for (int i = 0; i < FIRST_BYTES; i++) {
+		if (!first[i])
+			return false;
+		state = dfa_step(&dfa, state, first[i]);
+		if (!state)
+			return true;
+	}
+	return false;
 }
 
 /* Offset of the output list of the executable rules that match, or 0. */

@@ -12,10 +12,12 @@ enum table_header {
 	TABLE_MAGIC_WORD,
 	TABLE_GENERATION,
 	TABLE_CELLS,	      /* two words a cell: base and flags, then check */
-	TABLE_FILTER,	      /* bitmap over hashes of the first eight bytes of banned strings that have so many */
-	TABLE_FILTER_SHIFT,   /* 64 less the logarithm of its size in bits */
-	TABLE_SHORT_FILTER,   /* the same of the first four bytes of those that have four to seven */
-	TABLE_SHORT_FILTER_SHIFT, /* 32 less the logarithm of its size in bits */
+	TABLE_FILTER,	      /* filter of the first four bytes of banned strings that have so many */
+	TABLE_FILTER_SHIFT,   /* 64 less the logarithm of its size in bits; so for the others */
+	TABLE_LONG_FILTER,    /* of the first eight bytes of those that have so many */
+	TABLE_LONG_FILTER_SHIFT,
+	TABLE_SHORT_FILTER,   /* of the first four bytes of those that have four to seven */
+	TABLE_SHORT_FILTER_SHIFT,
 	TABLE_GROUPS,	      /* MAX_GROUPS records of GROUP_WORDS words */
 	TABLE_EXECUTABLES,    /* DFA over the executable's path, components reversed; 0 = none */
 	TABLE_BANNED_LO,      /* groups that need a banned string */
@@ -81,10 +83,9 @@ enum scope_entry {
 /* Longer paths fall under their parent's policy. */
 #define SCOPE_PATH 1022
 
-/* The hash of a word is the top of its product with a number whose bits look random (2^64 or 2^32 divided by the golden
- * ratio). Setting a bit of each byte makes upper and lower case one, and NUL and space. */
+/* A filter is a bitmap over hashes: the top of the product with a number whose bits look random (2^64 divided by the
+ * golden ratio). Setting a bit of each byte first makes upper and lower case one, and NUL and space. */
 #define FILTER_FACTOR 0x9e3779b97f4a7c15ull
-#define SHORT_FILTER_FACTOR 0x9e3779b1u
 #define FILTER_FOLD 0x2020202020202020ull
 
 /* ---- Cells: an array of 64-bit values, written by operators and the agent, obeyed by every program. ---- */

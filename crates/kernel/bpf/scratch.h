@@ -15,6 +15,7 @@
 
 /* Bytes that are looked over at a time for places where a banned string may start. */
 #define BLOCK 64
+#define PLACE_BITS 26
 
 /* What is used together lies together: processors fetch lines of 64 bytes. */
 struct scratch {
@@ -34,6 +35,7 @@ struct scratch {
 	u32 block_state; /* STATE_WORD or STATE_BOUNDARY at its end */
 	u64 candidates; /* bit i: a banned string may start at block + i */
 	u64 hits;     /* groups of which a banned string was seen */
+	u32 places[BLOCK]; /* what to look for in the filter: bit, and place in the block above PLACE_BITS */
 	u8 bytes[CHUNK + CHUNK_SLACK]; /* part of the command line; zeros after its end */
 	u32 rule[MAX_GROUPS];
 	u32 match_end[MAX_GROUPS];

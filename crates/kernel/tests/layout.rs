@@ -42,6 +42,8 @@ mod tests {
             (Header::Cells, "TABLE_CELLS"),
             (Header::Filter, "TABLE_FILTER"),
             (Header::FilterShift, "TABLE_FILTER_SHIFT"),
+            (Header::LongFilter, "TABLE_LONG_FILTER"),
+            (Header::LongFilterShift, "TABLE_LONG_FILTER_SHIFT"),
             (Header::ShortFilter, "TABLE_SHORT_FILTER"),
             (Header::ShortFilterShift, "TABLE_SHORT_FILTER_SHIFT"),
             (Header::Groups, "TABLE_GROUPS"),

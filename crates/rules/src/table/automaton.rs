@@ -7,7 +7,7 @@
 
 use super::{
     double_array::DoubleArray,
-    layout::{filter_bit, is_boundary, short_filter_bit},
+    layout::{FILTER_FOLD, filter_bit, is_boundary},
 };
 
 /// A banned string, its group and its rule.
@@ -34,10 +34,8 @@ pub(crate) struct Automaton {
     pub(crate) output_cells: Vec<usize>,
     /// Output lists.
     pub(crate) outputs: Vec<u32>,
-    /// Beginnings of strings of eight bytes and more.
-    pub(crate) filter: Filter,
-    /// Beginnings of strings of four to seven bytes.
-    pub(crate) short_filter: Filter,
+    /// Filters of all strings of four bytes and more, of those of eight and more, and of those of four to seven.
+    pub(crate) filters: [Filter; 3],
 }
 
 /// Where a failure leads.
@@ -67,7 +65,7 @@ impl Automaton {
         entries.dedup();
         let symbols = symbols(&entries);
         let short_starts = short_starts(&entries);
-        let (filter, short_filter) = filters(&entries);
+        let filters = filters(&entries);
         let (mut nodes, own) = trie(&entries);
         let outputs = link(&mut nodes, own, &entries);
         let array = DoubleArray::build(&nodes, &symbols);
@@ -77,8 +75,7 @@ impl Automaton {
             cells: array.cells,
             output_cells: array.output_cells,
             outputs,
-            filter,
-            short_filter,
+            filters,
         }
     }
 }
@@ -133,44 +130,43 @@ fn short_starts(entries: &[Entry]) -> [bool; 256] {
 #[derive(Debug)]
 pub(crate) struct Filter {
     pub(crate) words: Vec<u32>,
-    /// By how much a product is shifted to give the place of a bit.
+    /// 64 less the logarithm of the number of bits.
     pub(crate) shift: u32,
 }
 
 impl Filter {
-    /// Holds what `bit_of` gives for these beginnings, whose products have so many bits.
-    fn new<T: Copy>(
-        beginnings: &[T],
-        bits_of_product: u32,
-        bit_of: impl Fn(T, u32) -> usize,
-    ) -> Self {
+    /// Holds these folded beginnings, with sixteen bits for each.
+    fn new(beginnings: impl Iterator<Item = u64>) -> Self {
+        let mut beginnings: Vec<u64> = beginnings.collect();
+        beginnings.sort_unstable();
+        beginnings.dedup();
         let bits = (beginnings.len() * 16)
             .next_power_of_two()
             .clamp(1 << 9, 1 << 23);
-        let shift = bits_of_product - bits.trailing_zeros();
+        let shift = u64::BITS - bits.trailing_zeros();
         let mut words = vec![0u32; bits / 32];
         for beginning in beginnings {
-            let bit = bit_of(*beginning, shift);
+            let bit = filter_bit(beginning, shift);
             words[bit / 32] |= 1 << (bit % 32);
         }
         Self { words, shift }
     }
 }
 
-/// The filter of strings of eight bytes and more, and that of those of four to seven.
-fn filters(entries: &[Entry]) -> (Filter, Filter) {
-    let long: Vec<[u8; 8]> = entries
-        .iter()
-        .filter_map(|entry| entry.text.first_chunk().copied())
-        .collect();
+/// The filters of all strings of four bytes and more, of those of eight and more, and of those of four to seven.
+fn filters(entries: &[Entry]) -> [Filter; 3] {
+    let four = |entry: &Entry| {
+        let [a, b, c, d] = *entry.text.first_chunk()?;
+        let folded = u64::from_le_bytes([a, b, c, d, 0, 0, 0, 0]) | FILTER_FOLD;
+        Some(folded & u64::from(u32::MAX))
+    };
+    let eight = |entry: &Entry| Some(u64::from_le_bytes(*entry.text.first_chunk()?) | FILTER_FOLD);
     let short = entries.iter().filter(|entry| entry.text.len() < 8);
-    let short: Vec<[u8; 4]> = short
-        .filter_map(|entry| entry.text.first_chunk().copied())
-        .collect();
-    (
-        Filter::new(&long, u64::BITS, filter_bit),
-        Filter::new(&short, u32::BITS, short_filter_bit),
-    )
+    [
+        Filter::new(entries.iter().filter_map(four)),
+        Filter::new(entries.iter().filter_map(eight)),
+        Filter::new(short.filter_map(four)),
+    ]
 }
 
 /// The trie of sorted entries, breadth first, and for each node the range of entries that end there.

@@ -16,6 +16,8 @@ pub enum Header {
     Cells,
     Filter,
     FilterShift,
+    LongFilter,
+    LongFilterShift,
     ShortFilter,
     ShortFilterShift,
     Groups,
@@ -68,7 +70,6 @@ pub(crate) const SCOPE_POLICY: usize = 0;
 pub(crate) const SCOPE_DFA: usize = 1;
 pub(crate) const SCOPE_ENTRY_WORDS: usize = 2;
 pub(crate) const FILTER_FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-pub(crate) const SHORT_FILTER_FACTOR: u32 = 0x9e37_79b1;
 pub(crate) const FILTER_FOLD: u64 = 0x2020_2020_2020_2020;
 
 /// Whether a banned string may start after, and end before, this byte: it is no word character.
@@ -76,20 +77,9 @@ pub(crate) const fn is_boundary(byte: u8) -> bool {
     !(byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Where the filter keeps the bit of these eight bytes.
-pub(crate) fn filter_bit(first: [u8; 8], shift: u32) -> usize {
-    let folded = u64::from_le_bytes(first) | FILTER_FOLD;
+/// Where a filter of 2^(64 - `shift`) bits keeps these folded bytes.
+pub(crate) fn filter_bit(folded: u64, shift: u32) -> usize {
     usize::try_from(folded.wrapping_mul(FILTER_FACTOR) >> shift).unwrap_or(usize::MAX)
-}
-
-/// Where the filter of short strings keeps the bit of these four bytes.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the lower half is what is wanted"
-)]
-pub(crate) fn short_filter_bit(first: [u8; 4], shift: u32) -> usize {
-    let folded = u32::from_le_bytes(first) | FILTER_FOLD as u32;
-    (folded.wrapping_mul(SHORT_FILTER_FACTOR) >> shift) as usize
 }
 
 /// The symbol of a byte, as the table has it.

@@ -175,10 +175,15 @@ fn append_automaton(words: &mut Vec<u32>, mut automaton: Automaton) {
         words[TABLE_SHORT_STARTS + set_word] |= u32::from(automaton.short_starts[at]) << set_bit;
         words[TABLE_SYMBOLS + at / 4] |= u32::from(automaton.symbols[at]) << (at % 4 * 8);
     }
-    words[Header::ShortFilter as usize] = append(words, &automaton.short_filter.words);
-    words[Header::ShortFilterShift as usize] = automaton.short_filter.shift;
-    words[Header::Filter as usize] = append(words, &automaton.filter.words);
-    words[Header::FilterShift as usize] = automaton.filter.shift;
+    let [all, long, short] = &automaton.filters;
+    for (filter, place, shift) in [
+        (short, Header::ShortFilter, Header::ShortFilterShift),
+        (all, Header::Filter, Header::FilterShift),
+        (long, Header::LongFilter, Header::LongFilterShift),
+    ] {
+        words[place as usize] = append(words, &filter.words);
+        words[shift as usize] = filter.shift;
+    }
     let outputs = append(words, &automaton.outputs);
     for cell in automaton.output_cells {
         automaton.cells[cell] += outputs;
