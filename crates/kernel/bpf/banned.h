@@ -3,8 +3,9 @@
  * whose strings can only start at a word's border.
  *
  * Most of a harmless command line is passed over without touching the automaton: a byte inside a word can start no
- * banned string, and where one may start, bitmaps over the next four and eight bytes say whether any string begins so. That is
- * done for a block at a time, eight bytes at once, and so that the processor fetches many words of the bitmap at once. */
+ * banned string, and where one may start, bitmaps over the next four and eight bytes say whether any string begins so.
+ * That is done for a block at a time, eight bytes at once, and so that the processor fetches many words of the bitmap
+ * at once. */
 #pragma once
 #include "scratch.h"
 
