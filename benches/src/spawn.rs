@@ -1,6 +1,6 @@
 //! What a start costs as programs see it: `posix_spawn` and wait, with the agent and without, in turns.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use hayward_kernel::Pins;
@@ -13,6 +13,8 @@ use crate::{
 
 const PAIRS: usize = 40;
 const STARTS: u32 = 2_000;
+const WARM_UP: u32 = 300;
+const SETTLE: Duration = Duration::from_millis(1_500);
 
 /// The median over pairs of batches; within a batch, the median over starts.
 pub(crate) fn measure(binary: &Path) -> Result<Figure> {
@@ -21,7 +23,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Figure> {
     let program = place::smallest_program(&host, false)?;
     let mut spawner = SpawnerProcess::start(&host.inside, &program)?;
     let batch = Batch::of(STARTS);
-    spawner.run(&batch)?;
+    let warm_up = Batch::of(WARM_UP);
     let mut ratios = Vec::new();
     for pair in 0..PAIRS {
         // Which comes first changes, so that a drift of the machine counts for both.
@@ -30,6 +32,9 @@ pub(crate) fn measure(binary: &Path) -> Result<Figure> {
             if with == 1 {
                 place::start_and_wait(&mut host)?;
             }
+            // Starting and removing an agent leaves work behind, for its threads and for the kernel's.
+            std::thread::sleep(SETTLE);
+            spawner.run(&warm_up)?;
             times[with] = Samples::new(spawner.run(&batch)?).median();
             if with == 1 {
                 host.stop_agent();
