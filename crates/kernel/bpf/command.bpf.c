@@ -249,16 +249,14 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	table = command_table();
 	scratch = current_scratch();
-	if (!mm || !scratch || !table) {
-		count(COUNT_NO_TABLE, 1);
-		return 0;
-	}
 	/* Nothing of this is in any cache at most starts. What is asked for now arrives while the policy is looked up. */
-	fetch(table);
-	fetch(table + TABLE_SHORT_STARTS);
-	fetch(scratch);
-	fetch(scratch->bytes);
-	fetch(scratch->bytes + 64);
+	if (scratch && table) {
+		fetch(table);
+		fetch(table + TABLE_SHORT_STARTS);
+		fetch(scratch);
+		fetch(scratch->bytes);
+		fetch(scratch->bytes + 64);
+	}
 	policy = policy_of(cgroup);
 	if (!(policy & POLICY_COMMAND_ON)) {
 		count(COUNT_OUT_OF_SCOPE, 1);
@@ -269,7 +267,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		count(COUNT_OFF, 1);
 		return 0;
 	}
-	if (word(table, TABLE_MAGIC_WORD) != TABLE_MAGIC) {
+	if (!mm || !scratch || !table || word(table, TABLE_MAGIC_WORD) != TABLE_MAGIC) {
 		count(COUNT_NO_TABLE, 1);
 		return 0;
 	}
