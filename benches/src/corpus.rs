@@ -1,7 +1,6 @@
 //! Rules and command lines to measure with: made from a fixed seed, the same on every machine.
 
-use hayward_model::Mode;
-use hayward_rules::{Origin, Rule, table::CommandTable};
+use hayward_rules::{Rule, table::CommandTable};
 
 /// So many banned strings of 8 to 20 letters, digits, `-` and `.`.
 pub(crate) fn strings(count: usize) -> Vec<Vec<u8>> {
@@ -74,22 +73,7 @@ pub(crate) fn compile(rules: Vec<Rule>) -> CommandTable {
 }
 
 fn rule(id: &str, line: usize) -> Rule {
-    Rule {
-        id: id.to_owned(),
-        banned: Vec::new(),
-        executable: Vec::new(),
-        allow: Vec::new(),
-        mode: Mode::Enforce,
-        response: None,
-        reason: None,
-        source: None,
-        expires: None,
-        secret: false,
-        origin: Origin {
-            file: "bench".to_owned(),
-            line,
-        },
-    }
+    Rule::new(id, "bench", line)
 }
 
 /// A harmless command line of exactly so many bytes, as a notebook server starts them.

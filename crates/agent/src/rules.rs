@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use hayward_model::Mode;
 use hayward_policy::Policy;
-use hayward_rules::{Origin, Rule, RuleSet, RulesError, load, table::CommandTable};
+use hayward_rules::{Rule, RuleSet, RulesError, load, table::CommandTable};
 use jiff::Timestamp;
 
 use crate::canary::CANARY_RULE;
@@ -80,19 +79,7 @@ pub(crate) fn first_generation() -> u32 {
 /// The canary's rule, which stands in every table.
 pub(crate) fn canary_rule(argument: &str) -> Rule {
     Rule {
-        id: CANARY_RULE.to_owned(),
         banned: vec![argument.as_bytes().to_vec()],
-        executable: Vec::new(),
-        allow: Vec::new(),
-        mode: Mode::Enforce,
-        response: None,
-        reason: None,
-        source: None,
-        expires: None,
-        secret: false,
-        origin: Origin {
-            file: "agent".to_owned(),
-            line: 1,
-        },
+        ..Rule::new(CANARY_RULE, "agent", 1)
     }
 }

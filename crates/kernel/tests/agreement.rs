@@ -5,7 +5,7 @@ mod tests {
     use hayward_kernel::KernelJudge;
     use hayward_model::{KernelVerdict, Mode};
     use hayward_rules::{
-        Origin, Rule,
+        Rule,
         table::{CommandTable, Judgement},
     };
 
@@ -74,20 +74,10 @@ mod tests {
 
     fn rule(index: usize, banned: Vec<Vec<u8>>, mode: Mode, allow: Vec<String>) -> Rule {
         Rule {
-            id: format!("r{index}"),
             banned,
-            executable: Vec::new(),
             allow,
             mode,
-            response: None,
-            reason: None,
-            source: None,
-            expires: None,
-            secret: false,
-            origin: Origin {
-                file: "test".to_owned(),
-                line: index,
-            },
+            ..Rule::new(format!("r{index}"), "test", index)
         }
     }
 

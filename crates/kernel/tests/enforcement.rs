@@ -13,7 +13,7 @@ mod tests {
     use hayward_kernel::{Kernel, KernelOptions, Pins, uninstall, wire};
     use hayward_model::{Event, Guard, KernelVerdict, Mode, ScopePolicy};
     use hayward_rules::{
-        Origin, Rule,
+        Rule,
         table::{CommandTable, ScopeTable},
     };
 
@@ -113,20 +113,9 @@ mod tests {
 
     fn table() -> CommandTable {
         let rule = Rule {
-            id: "test".to_owned(),
             banned: vec![BANNED.as_bytes().to_vec()],
-            executable: Vec::new(),
             allow: vec![".*--help".to_owned()],
-            mode: Mode::Enforce,
-            response: None,
-            reason: None,
-            source: None,
-            expires: None,
-            secret: false,
-            origin: Origin {
-                file: "test".to_owned(),
-                line: 1,
-            },
+            ..Rule::new("test", "test", 1)
         };
         let mut by_name = rule.clone();
         by_name.banned.clear();

@@ -33,6 +33,28 @@ pub struct Rule {
     pub origin: Origin,
 }
 
+impl Rule {
+    /// A rule that enforces and names nothing yet.
+    pub fn new(id: impl Into<String>, file: &str, line: usize) -> Self {
+        Self {
+            id: id.into(),
+            banned: Vec::new(),
+            executable: Vec::new(),
+            allow: Vec::new(),
+            mode: Mode::Enforce,
+            response: None,
+            reason: None,
+            source: None,
+            expires: None,
+            secret: false,
+            origin: Origin {
+                file: file.to_owned(),
+                line,
+            },
+        }
+    }
+}
+
 /// Where a rule stands, for messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {

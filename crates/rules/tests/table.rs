@@ -4,27 +4,16 @@
 mod tests {
     use hayward_model::Mode;
     use hayward_rules::{
-        Origin, Rule,
+        Rule,
         table::{CommandTable, Judgement},
     };
     use proptest::prelude::*;
 
     fn rule(id: &str, banned: &[&str], allow: &[&str]) -> Rule {
         Rule {
-            id: id.to_owned(),
             banned: banned.iter().map(|text| text.as_bytes().to_vec()).collect(),
-            executable: Vec::new(),
             allow: allow.iter().map(|pattern| (*pattern).to_owned()).collect(),
-            mode: Mode::Enforce,
-            response: None,
-            reason: None,
-            source: None,
-            expires: None,
-            secret: false,
-            origin: Origin {
-                file: "test".to_owned(),
-                line: 1,
-            },
+            ..Rule::new(id, "test", 1)
         }
     }
 

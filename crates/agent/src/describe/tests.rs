@@ -2,7 +2,6 @@
 
 use hayward_model::{Evidence, Guard, Mode, Process, Response, WorkloadKind};
 use hayward_record::{CommandLines, compat::cryptnono::log_line, log};
-use hayward_rules::Origin;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,20 +13,9 @@ const WINDOW: usize = 128;
 
 fn rule(id: &str, banned: &[String], secret: bool) -> Rule {
     Rule {
-        id: id.to_owned(),
         banned: banned.iter().map(|text| text.as_bytes().to_vec()).collect(),
-        executable: Vec::new(),
-        allow: Vec::new(),
-        mode: Mode::Enforce,
-        response: None,
-        reason: None,
-        source: None,
-        expires: None,
         secret,
-        origin: Origin {
-            file: "test".to_owned(),
-            line: 1,
-        },
+        ..Rule::new(id, "test", 1)
     }
 }
 

@@ -67,27 +67,13 @@ fn find<'a>(rule: &'a Rule, order: &[u32], wanted: &[u8]) -> Option<&'a Vec<u8>>
 
 #[cfg(test)]
 mod tests {
-    use hayward_model::Mode;
 
     use super::*;
-    use crate::Origin;
 
     fn table(banned: Vec<Vec<u8>>) -> CommandTable {
         let rule = Rule {
-            id: "r".to_owned(),
             banned,
-            executable: Vec::new(),
-            allow: Vec::new(),
-            mode: Mode::Enforce,
-            response: None,
-            reason: None,
-            source: None,
-            expires: None,
-            secret: false,
-            origin: Origin {
-                file: "test".to_owned(),
-                line: 1,
-            },
+            ..Rule::new("r", "test", 1)
         };
         CommandTable::compile(vec![rule], 1, |_| 0).expect("a good rule")
     }
