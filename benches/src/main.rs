@@ -80,7 +80,7 @@ fn main() -> Result<()> {
         figures.extend(exec::measure(&binary)?);
     }
     if wanted(What::Spawn) {
-        figures.push(spawn::measure(&binary)?);
+        figures.extend(spawn::measure(&binary)?);
     }
     if wanted(What::Kills) {
         figures.push(kills::measure(&binary, arguments.starts)?);

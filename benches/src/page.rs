@@ -82,8 +82,8 @@ const HOW: &str = "
 - Processor held: the judging program runs over 256 KiB, the longest command line that it judges, both harmless and
   made to be slow: borders at every second byte, beginnings of banned strings, banned strings without their last byte
   or inside longer words, and a banned string of each of 32 rule files that an allow pattern of each spares.
-- `posix_spawn` and wait: batches of 2,000 starts, with an agent and after `uninstall`, in turns, each a second and a half
-  after the change; the ratio of the medians of two neighbouring batches, and the median of those ratios.
+- `posix_spawn` and wait: batches of 200 starts with the guard's programs attached and detached, in turns; the ratio of
+  the medians of two neighbouring batches, and the median of 600 such ratios. The agent's own time is the row below.
 - Banned programs: four processes start programs that write a byte with their first instruction, by `execve`,
   `fexecve`, from memory, from a deleted file, by a thread that is not the first, as a script's interpreter, by
   `posix_spawn` and by `vfork`, in 64 and 32 bits, while two threads keep processors and caches busy. Before, the same

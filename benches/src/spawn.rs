@@ -1,27 +1,78 @@
-//! What a start costs as programs see it: `posix_spawn` and wait, with the agent and without, in turns.
+//! What a start costs as programs see it: `posix_spawn` and wait, with the guard's programs in force and without, in
+//! turns. A pair takes a fifth of a second, so that there can be enough of them to tell a thousandth; that is why the
+//! programs are attached and detached here, and no agent is started and stopped for each.
 
-use std::{path::Path, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use anyhow::Result;
-use hayward_kernel::Pins;
+use anyhow::{Result, ensure};
+use hayward_kernel::{Kernel, KernelOptions, Pins};
+use hayward_model::{Guard, Mode, ScopePolicy};
+use hayward_tests::Host;
 
 use crate::{
+    corpus,
     figure::Figure,
-    place::{self, Batch, SpawnerProcess},
+    place::{self, Batch, STRINGS, SpawnerProcess},
     sample::Samples,
 };
 
-const PAIRS: usize = 40;
-const STARTS: u32 = 2_000;
-const WARM_UP: u32 = 300;
-const SETTLE: Duration = Duration::from_millis(1_500);
+const PAIRS: usize = 600;
+const STARTS: u32 = 200;
+const WARM_UP: u32 = 20;
 
-/// The median over pairs of batches; within a batch, the median over starts.
-pub(crate) fn measure(binary: &Path) -> Result<Figure> {
-    eprintln!("spawn: {PAIRS} pairs of {STARTS} starts, with and without the agent");
-    let mut host = place::host(binary);
-    let program = place::smallest_program(&host, false)?;
-    let mut spawner = SpawnerProcess::start(&host.inside, &program)?;
+/// A program as there are many, linked with the C library.
+const ORDINARY: &str = "/bin/true";
+
+/// With an ordinary program, and with the smallest there is, which is the most that the guard can weigh.
+pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
+    let host = place::host(binary);
+    let smallest = place::smallest_program(&host, false)?;
+    let ordinary = ratios(&host, Path::new(ORDINARY))?;
+    let smallest = ratios(&host, &smallest)?;
+    Ok(vec![
+        Figure {
+            key: "command.spawn_ratio",
+            what: format!("posix_spawn and wait of {ORDINARY}, with the guard against without"),
+            value: ordinary.median(),
+            unit: "",
+            spread: ordinary.spread(4),
+            floor: Some(1.01),
+            aim: Some(1.005),
+        },
+        Figure {
+            key: "command.spawn_ratio_smallest",
+            what: "the same with the smallest program there is".to_owned(),
+            value: smallest.median(),
+            unit: "",
+            spread: smallest.spread(4),
+            floor: None,
+            aim: None,
+        },
+    ])
+}
+
+/// A ratio for each pair of batches; within a batch, the median over starts.
+fn ratios(host: &Host, program: &Path) -> Result<Samples> {
+    eprintln!(
+        "spawn: {}, {PAIRS} pairs of {STARTS} starts, with and without the guard",
+        program.display()
+    );
+    let mut kernel = Kernel::load(
+        &KernelOptions {
+            pins: host.pins.clone(),
+            root_cgroup: fs::metadata(&host.cgroup)?.ino(),
+            lease: Duration::from_secs(60),
+            uid_min: None,
+            users_policy: ScopePolicy::OUT,
+            fileless_kill: false,
+            unscanned_kill: false,
+        },
+        corpus::table(STRINGS).words(),
+        &[0],
+    )?;
+    let inside = fs::metadata(&host.inside)?.ino();
+    kernel.set_scope(inside, ScopePolicy::of(Guard::Command, Mode::Enforce))?;
+    let mut spawner = SpawnerProcess::start(&host.inside, program)?;
     let batch = Batch::of(STARTS);
     let warm_up = Batch::of(WARM_UP);
     let mut ratios = Vec::new();
@@ -30,27 +81,22 @@ pub(crate) fn measure(binary: &Path) -> Result<Figure> {
         let mut times = [0.0; 2];
         for with in [pair % 2, 1 - pair % 2] {
             if with == 1 {
-                place::start_and_wait(&mut host)?;
+                kernel.activate()?;
             }
-            // Starting and removing an agent leaves work behind, for its threads and for the kernel's.
-            std::thread::sleep(SETTLE);
             spawner.run(&warm_up)?;
             times[with] = Samples::new(spawner.run(&batch)?).median();
             if with == 1 {
-                host.stop_agent();
-                hayward_kernel::uninstall(&Pins::new(&host.pins))?;
+                kernel.detach()?;
             }
         }
         ratios.push(times[1] / times[0]);
     }
-    let ratios = Samples::new(ratios);
-    Ok(Figure {
-        key: "command.spawn_ratio",
-        what: "posix_spawn and wait, with the agent against without".to_owned(),
-        value: ratios.median(),
-        unit: "",
-        spread: ratios.spread(4),
-        floor: Some(1.01),
-        aim: Some(1.005),
-    })
+    let checked = kernel.counters()?.checked;
+    ensure!(
+        checked >= PAIRS as u64 * u64::from(STARTS),
+        "{checked} starts were judged: the guard was not in force"
+    );
+    drop(kernel);
+    hayward_kernel::uninstall(&Pins::new(&host.pins))?;
+    Ok(Samples::new(ratios))
 }

@@ -53,9 +53,9 @@ impl Cryptnono {
                 .saturating_sub(counters.killed.scan + counters.missed.scan),
         };
         #[expect(clippy::cast_precision_loss, reason = "a sum of seconds")]
-        let seconds = kernel.judge_ns as f64 / 1e9;
+        let seconds = kernel.timed_ns as f64 / 1e9;
         counters.kill_if_needed = Timing {
-            count: kernel.checked,
+            count: kernel.timed,
             seconds,
         };
         counters

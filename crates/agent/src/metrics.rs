@@ -28,7 +28,7 @@ impl Agent {
         }
         if let Ok(counters) = self.with_kernel(|kernel| kernel.counters()) {
             metrics.set_checked(guard, counters.checked);
-            metrics.set_judge_time(guard, counters.judge_ns, counters.checked);
+            metrics.set_judge_time(guard, counters.timed_ns, counters.timed);
             metrics.set_events_lost(guard, "ring-full", counters.lost_ring_full);
             metrics.set_unscanned(guard, "too-long", counters.unscanned_long);
             metrics.set_unscanned(guard, "read-failed", counters.unscanned_read);

@@ -118,7 +118,6 @@ enum cell {
 /* ---- Counters, per processor. ---- */
 enum counter {
 	COUNT_CHECKED,	      /* program starts in scope that were judged */
-	COUNT_JUDGE_NS,	      /* beside it, since both are written at each */
 	COUNT_OUT_OF_SCOPE,
 	COUNT_OFF,	      /* in scope while the guard was off */
 	COUNT_KILLED,
@@ -132,6 +131,8 @@ enum counter {
 	COUNT_LOST_RING_FULL,
 	COUNT_SCOPES_FULL,    /* cgroups that found no room in the scope map */
 	COUNT_NO_TABLE,	      /* no table was in place */
+	COUNT_TIMED,	      /* judgements that were timed, and how long they took together */
+	COUNT_TIMED_NS,
 	COUNT_MAX,
 };
 

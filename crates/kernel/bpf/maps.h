@@ -39,12 +39,17 @@ static __always_inline u64 cell(u32 which)
 	return value ? *value : 0;
 }
 
-static __always_inline void count(u32 which, u64 amount)
+/* Returns what this processor had counted before. */
+static __always_inline u64 count(u32 which, u64 amount)
 {
 	u64 *value = bpf_map_lookup_elem(&counters, &which);
+	u64 before;
 
-	if (value)
-		*value += amount;
+	if (!value)
+		return 0;
+	before = *value;
+	*value = before + amount;
+	return before;
 }
 
 /* Whether this set of programs is the one that decides. */

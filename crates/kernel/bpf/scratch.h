@@ -20,7 +20,7 @@
 /* What is used together lies together: processors fetch lines of 64 bytes. */
 struct scratch {
 	u64 address;  /* of the command line, in user memory */
-	u32 length;   /* of the command line, without its last NUL */
+	u32 length;   /* of the command line; without its last NUL once that was read */
 	u32 base;     /* offset of bytes[0] in the command line */
 	u32 at;	      /* next byte to consume, in bytes[] */
 	u32 limit;    /* bytes up to here may be consumed */
@@ -29,6 +29,7 @@ struct scratch {
 	u32 reported; /* offset at which the current state's outputs have been reported, plus one */
 	u32 failed;   /* why no judgement is possible: an exec_verdict, or 0 */
 	u32 hard;     /* steps that went through the automaton */
+	u32 last_nul_is_counted; /* in `length` */
 	u32 allow_left; /* bytes that allow patterns may still read */
 	u32 block;    /* the block that was looked over, in bytes[] */
 	u32 block_end;
@@ -100,6 +101,15 @@ static __always_inline bool refill(struct scratch *scratch, u32 lookahead)
 	if (bpf_probe_read_user(scratch->bytes, size, (void *)(scratch->address + base))) {
 		scratch->failed = EXEC_READ_FAILED;
 		return false;
+	}
+	if (left <= CHUNK && scratch->last_nul_is_counted) {
+		u32 last = (size - 1) & (CHUNK - 1);
+
+		scratch->last_nul_is_counted = 0;
+		if (!scratch->bytes[last]) {
+			scratch->length -= 1;
+			size = last;
+		}
 	}
 	*(u64 *)(scratch->bytes + (size & ~7u)) &= (1ull << ((size & 7) * 8)) - 1;
 	*(u64 *)(scratch->bytes + (size & ~7u) + 8) = 0;

@@ -36,16 +36,17 @@ pub struct Counters {
     pub lost_ring_full: u64,
     /// Cgroups that found no room in the scope map.
     pub scopes_full: u64,
-    /// Time spent judging, in ns.
-    pub judge_ns: u64,
     /// Program starts in scope while no table was in place.
     pub no_table: u64,
+    /// Judgements that were timed.
+    pub timed: u64,
+    /// How long those took together, in ns.
+    pub timed_ns: u64,
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "checked",
-    "judge_ns",
     "out_of_scope",
     "off",
     "killed",
@@ -59,6 +60,8 @@ const NAMES: [&str; 15] = [
     "lost_ring_full",
     "scopes_full",
     "no_table",
+    "timed",
+    "timed_ns",
 ];
 
 impl Counters {
@@ -94,10 +97,9 @@ impl Counters {
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 15] {
+    fn in_order(&mut self) -> [&mut u64; 16] {
         [
             &mut self.checked,
-            &mut self.judge_ns,
             &mut self.out_of_scope,
             &mut self.off,
             &mut self.killed,
@@ -111,6 +113,8 @@ impl Counters {
             &mut self.lost_ring_full,
             &mut self.scopes_full,
             &mut self.no_table,
+            &mut self.timed,
+            &mut self.timed_ns,
         ]
     }
 }

@@ -101,6 +101,17 @@ impl Kernel {
         self.take_over()
     }
 
+    /// Takes the programs off their events. They stay loaded, and [`Kernel::activate`] puts them back: so are a machine
+    /// with them and one without compared many times in a minute.
+    pub fn detach(&mut self) -> Result<(), KernelError> {
+        for (path, _) in self.pins.pinned_links() {
+            fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+        }
+        self.scope.links.clear();
+        self.command.links.clear();
+        Ok(())
+    }
+
     fn take_over(&mut self) -> Result<(), KernelError> {
         self.cells.set(Cell::ActiveInstance, self.instance)?;
         let links = self.pins.pinned_links().into_iter();

@@ -28,9 +28,9 @@ catalogue! {
     CHECKED: "counter" "hayward_checked_total" ["guard"]
         "What the guard looked at, as the kernel counts it: for the command guard, program starts in scope";
     JUDGED: "counter" "hayward_judged_total" ["guard"]
-        "Judgements whose time is in hayward_judge_seconds_total";
+        "Judgements that were timed, one in 16";
     JUDGE_SECONDS: "counter" "hayward_judge_seconds_total" ["guard"]
-        "Time the kernel spent on judging; divided by hayward_judged_total it is the time of one judgement";
+        "How long the judgements in hayward_judged_total took together; divided by it, the time of one";
     VERDICTS: "counter" "hayward_verdicts_total" ["guard", "action"]
         "Verdicts by what was done: killed, observed, spared, missed or cleared";
     RULE_VERDICTS: "counter" "hayward_rule_verdicts_total" ["guard", "rule", "action"]
