@@ -8,7 +8,7 @@ mod tests {
     };
 
     use hayward_tests::{
-        BANNED, Ended, Host, Launch, Start, Way, creator32, creator64, write_program,
+        BANNED, Ended, Host, Launch, Start, Way, copy_program, creator32, creator64, write_program,
     };
 
     fn program(host: &Host, name: &str, bytes: &[u8]) -> PathBuf {
@@ -19,6 +19,24 @@ mod tests {
 
     fn text(path: &Path) -> &str {
         path.to_str().expect("a path")
+    }
+
+    #[test]
+    fn a_path_too_long_for_an_event_is_recorded_without_its_front_and_says_so() {
+        let host = Host::new().start(&Start::default());
+        let folder = host.path(&["a-long-name-of-a-folder"; 30].join("/"));
+        fs::create_dir_all(&folder).expect("ours");
+        let program = folder.join("program");
+        copy_program("/usr/bin/touch", &program);
+        let launch = Launch::new(&program, &[BANNED]);
+        assert_eq!(launch.run(&host.inside), Ended::Signal(9));
+        let record = host.wait_for_records("killed", 1).remove(0);
+        let recorded = record["process"]["executable"].as_str().expect("a path");
+        let end = recorded.strip_prefix("\u{2026}/").expect(recorded);
+        assert!(
+            end.len() > 400 && text(&program).ends_with(end),
+            "{recorded}"
+        );
     }
 
     #[test]

@@ -63,6 +63,18 @@ mod tests {
     }
 
     #[test]
+    fn members_of_the_operators_group_act_and_are_on_record() {
+        let host = agent();
+        host.edit_settings("readers: games}", "readers: games, operators: nogroup}");
+        host.hayward(&["reload"]).ok();
+        as_nobody(&host, GAMES, &["reload"]).ok();
+        let records = host.records("reloaded");
+        let actor = &records.last().expect("a record")["actor"];
+        assert_eq!(actor["uid"], NOBODY, "{actor}");
+        assert_eq!(actor["name"], "nobody", "{actor}");
+    }
+
+    #[test]
     fn a_stranger_is_told_that_it_may_not_and_not_that_no_agent_answers() {
         let host = agent();
         for any in [&["status"][..], &["events"], &["off"]] {

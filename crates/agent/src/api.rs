@@ -1,4 +1,4 @@
-//! The local API: HTTP over a unix socket. Peer credentials decide: readers look, operators (root) act.
+//! The local API: HTTP over a unix socket. Peer credentials decide: readers look, operators act.
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
@@ -203,7 +203,7 @@ async fn reload(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Result<Json<ReloadRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let actor = peer.operator()?;
+    let actor = peer.operator(&agent)?;
     let Json(request) = request?;
     Ok(Json(agent.reload(request.dry_run, Some(actor))?))
 }
@@ -213,7 +213,7 @@ async fn off(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Result<Json<OffRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let actor = peer.operator()?;
+    let actor = peer.operator(&agent)?;
     let Json(request) = request?;
     agent.off(
         request.guard,
@@ -228,7 +228,7 @@ async fn on(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Result<Json<OffRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let actor = peer.operator()?;
+    let actor = peer.operator(&agent)?;
     let Json(request) = request?;
     agent.on(request.guard, actor)?;
     Ok(Json(agent.status()))
@@ -239,8 +239,12 @@ async fn forget(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Result<Json<ForgetRequest>, JsonRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let actor = peer.operator()?;
+    let actor = peer.operator(&agent)?;
     let Json(request) = request?;
+    if request.subject.is_empty() {
+        let message = "name a user id or a workload".to_owned();
+        return Err(ApiError(StatusCode::UNPROCESSABLE_ENTITY, message));
+    }
     let removed = agent.forget(&request.subject, actor)?;
     Ok(Json(serde_json::json!({ "removed": removed })))
 }

@@ -6,7 +6,7 @@ use axum::{extract::connect_info::Connected, http::StatusCode, serve::IncomingSt
 use hayward_model::Actor;
 use tokio::net::UnixListener;
 
-use crate::api::ApiError;
+use crate::{Agent, api::ApiError};
 
 /// What /proc/PID/loginuid says of a process that nobody logged in for.
 const NO_LOGIN: u32 = u32::MAX;
@@ -39,9 +39,9 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 }
 
 impl Peer {
-    /// Only root acts. The group of readers is kept by the socket's own permissions.
-    pub(crate) fn operator(self) -> Result<Actor, ApiError> {
-        if self.uid == 0 {
+    /// Only root and the group of operators act. The group of readers is kept by the socket's own permissions.
+    pub(crate) fn operator(self, agent: &Agent) -> Result<Actor, ApiError> {
+        if self.uid == 0 || is_member(self.uid, &agent.policy().api.operators) {
             return Ok(Actor {
                 uid: self.uid,
                 pid: self.pid,
@@ -70,28 +70,51 @@ impl Peer {
     }
 }
 
-/// A user's name. Looked up in the file itself, like the group's: a static binary has no name service.
+/// A user's name. Looked up in the file itself, like the groups': a static binary has no name service.
 fn user_name(uid: u32) -> Option<String> {
-    let text = fs::read_to_string("/etc/passwd").ok()?;
-    name_of(&text, uid)
+    name_of(&passwd(), uid)
 }
 
-fn name_of(passwd: &str, uid: u32) -> Option<String> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let number: u32 = fields.nth(1)?.parse().ok()?;
-        (number == uid).then(|| name.to_owned())
-    })
+/// Whether a user belongs to a group, as the files of users and groups say.
+fn is_member(uid: u32, group: &str) -> bool {
+    is_member_by(&passwd(), &groups(), uid, group)
 }
 
 /// A group's number.
 pub(crate) fn group_id(name: &str) -> Option<u32> {
-    let text = fs::read_to_string("/etc/group").ok()?;
-    let line = text
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
-    line.split(':').nth(2)?.parse().ok()
+    let groups = groups();
+    let group = entries(&groups).find(|fields| fields[0] == name)?;
+    group.get(2)?.parse().ok()
+}
+
+fn passwd() -> String {
+    fs::read_to_string("/etc/passwd").unwrap_or_default()
+}
+
+fn groups() -> String {
+    fs::read_to_string("/etc/group").unwrap_or_default()
+}
+
+/// The fields of each line.
+fn entries(file: &str) -> impl Iterator<Item = Vec<&str>> {
+    file.lines().map(|line| line.split(':').collect())
+}
+
+/// The line of a user: name, password, number, number of the first group, and more.
+fn user_of(passwd: &str, uid: u32) -> Option<Vec<&str>> {
+    entries(passwd).find(|fields| fields.len() > 3 && fields[2].parse() == Ok(uid))
+}
+
+fn name_of(passwd: &str, uid: u32) -> Option<String> {
+    user_of(passwd, uid).map(|fields| fields[0].to_owned())
+}
+
+fn is_member_by(passwd: &str, groups: &str, uid: u32, group: &str) -> bool {
+    let user = user_of(passwd, uid);
+    let group = entries(groups).find(|fields| fields.len() > 3 && fields[0] == group);
+    user.zip(group).is_some_and(|(user, group)| {
+        user[3] == group[2] || group[3].split(',').any(|member| member == user[0])
+    })
 }
 
 #[cfg(test)]
@@ -104,5 +127,20 @@ mod tests {
         assert_eq!(name_of(passwd, 0).as_deref(), Some("root"));
         assert_eq!(name_of(passwd, 1000).as_deref(), Some("ann"));
         assert_eq!(name_of(passwd, 100), None);
+    }
+
+    #[test]
+    fn members_of_a_group_are_those_it_lists_and_those_whose_first_group_it_is() {
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\nann:x:1000:100::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n";
+        let groups = "root:x:0:\nbroken:x\nstaff:x:100:\noperators:x:50:carol,bob\n";
+        let is_member = |uid, group| is_member_by(passwd, groups, uid, group);
+        assert!(is_member(1001, "operators"));
+        assert!(is_member(1000, "staff"));
+        assert!(!is_member(1000, "operators"));
+        assert!(!is_member(1001, "root"));
+        assert!(!is_member(1001, "bo"));
+        assert!(!is_member(1002, "operators"));
+        assert!(!is_member(1001, "nobody-knows-it"));
     }
 }

@@ -24,13 +24,26 @@ pub(crate) fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, F
 
 /// Asks for JSON lines.
 pub(crate) fn get_lines<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<Vec<T>, Failure> {
-    let body = request(socket, Method::GET, path, Vec::new())?;
-    let lines = body
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    lines
-        .map(|line| Ok(serde_json::from_slice(line)?))
-        .collect()
+    let mut lines = Vec::new();
+    for_each_line(socket, path, |line| lines.push(line))?;
+    Ok(lines)
+}
+
+/// Asks for JSON lines and hands over one after the other: there may be more than fit into memory.
+pub(crate) fn for_each_line<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    mut take: impl FnMut(T),
+) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let read = read_lines(socket, path, |line| {
+            if !line.is_empty() {
+                take(serde_json::from_slice(line)?);
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        read.await.map(|_| ())
+    })
 }
 
 /// Sends a body and parses the answer.
@@ -43,12 +56,27 @@ pub(crate) fn post<T: DeserializeOwned>(
     Ok(serde_json::from_slice(&answer)?)
 }
 
-/// Hands over lines of bytes as they come, until the agent ends the answer or `line` says that it is enough.
+/// Hands over lines of bytes as they come, until `line` says that it is enough. Fails when the agent ends the answer.
 pub(crate) async fn follow(
     socket: &Path,
     path: &str,
-    mut line: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+    line: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
+    if read_lines(socket, path, line).await?.is_break() {
+        return Ok(());
+    }
+    Err(Failure::NoAgent(format!(
+        "the agent at {} has stopped",
+        socket.display()
+    )))
+}
+
+/// Hands over lines of bytes as they come, and says whether `line` broke off.
+async fn read_lines(
+    socket: &Path,
+    path: &str,
+    mut line: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+) -> Result<ControlFlow<()>, Failure> {
     let mut body = respond(socket, Method::GET, path, Vec::new()).await?;
     let mut pending = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -59,16 +87,13 @@ pub(crate) async fn follow(
         let mut rest = pending.as_slice();
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             if line(&rest[..end])?.is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
             rest = &rest[end + 1..];
         }
         pending = rest.to_vec();
     }
-    Err(Failure::NoAgent(format!(
-        "the agent at {} has stopped",
-        socket.display()
-    )))
+    Ok(ControlFlow::Continue(()))
 }
 
 fn request(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {

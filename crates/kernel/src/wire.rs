@@ -11,6 +11,9 @@ const WINDOW_BYTES: usize = 128;
 const EVENT_EXEC: u32 = 1;
 const NO_RULE: u32 = u32::MAX;
 const FLAG_FILELESS: u32 = 1;
+const FLAG_PATH_CUT: u32 = 2;
+/// Stands for the front of a path that was longer than its field.
+const CUT: &[u8] = "\u{2026}".as_bytes();
 
 /// Why bytes are no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +60,11 @@ pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
         verdict: kernel_verdict(verdict).ok_or(WireError::UnknownVerdict(verdict))?,
         rule: (rule != NO_RULE).then_some(rule),
         comm: text(field(bytes, 80, 16)?),
-        executable: field(bytes, path_end - path_bytes, path_bytes)?.to_vec(),
+        executable: [
+            if flags & FLAG_PATH_CUT != 0 { CUT } else { b"" },
+            field(bytes, path_end - path_bytes, path_bytes)?,
+        ]
+        .concat(),
         command_line: joined(field(bytes, line_start, kept)?),
         command_line_bytes: u32_at(bytes, 56)?,
         match_end: u32_at(bytes, 60)?,

@@ -8,6 +8,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     const PATH_BYTES: usize = 512;
+    const CUT: &str = "\u{2026}";
     const WINDOW_BYTES: usize = 128;
     const FIXED_BYTES: usize = 96 + 2 * PATH_BYTES + WINDOW_BYTES;
 
@@ -131,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn a_path_whose_front_is_missing_says_so() {
+        throw(100, &event(), |event| {
+            let mut bytes = encode(&event);
+            bytes[52] |= 2;
+            let executable = [CUT.as_bytes(), &event.executable].concat();
+            let event = ExecEvent {
+                executable,
+                ..event
+            };
+            prop_assert_eq!(decode(&bytes), Ok(Event::Exec(event)));
+            Ok(())
+        });
+    }
+
+    #[test]
     fn an_event_comes_out_as_it_was_put_in() {
         throw(300, &event(), |event| {
             prop_assert_eq!(decode(&encode(&event)), Ok(Event::Exec(event)));
@@ -163,7 +179,7 @@ mod tests {
     /// No field is longer than what it was read from, so that a lie about a length takes no memory.
     fn holds(bytes: &[u8]) -> Result<(), TestCaseError> {
         if let Ok(Event::Exec(event)) = decode(bytes) {
-            prop_assert!(event.executable.len() <= PATH_BYTES);
+            prop_assert!(event.executable.len() <= PATH_BYTES + CUT.len());
             prop_assert!(event.match_window.len() <= WINDOW_BYTES);
             prop_assert!(event.command_line.len() <= bytes.len() - FIXED_BYTES);
             prop_assert!(!event.command_line.contains(&0));

@@ -34,7 +34,7 @@ pub struct ExecEvent {
     pub rule: Option<u32>,
     /// Kernel's short name of the program (at most 15 bytes).
     pub comm: String,
-    /// Path of the executable as seen from its own root; may be cut at the front.
+    /// Path of the executable as seen from its own root; begins with `…` where it was too long.
     pub executable: Vec<u8>,
     /// The command line's first bytes, arguments joined by spaces.
     pub command_line: Vec<u8>,

@@ -140,6 +140,7 @@ impl Checker {
                     .socket
                     .unwrap_or_else(|| "/run/hayward/hayward.sock".into()),
                 readers: raw.api.readers.unwrap_or_else(|| "hayward".to_owned()),
+                operators: raw.api.operators.unwrap_or_else(|| "root".to_owned()),
             },
             log: raw.log.format.unwrap_or(LogFormat::Auto),
             identity: raw.identity,

@@ -127,6 +127,7 @@ pub(crate) struct RawMetrics {
 pub(crate) struct RawApi {
     pub(crate) socket: Option<PathBuf>,
     pub(crate) readers: Option<String>,
+    pub(crate) operators: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

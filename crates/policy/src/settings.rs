@@ -75,6 +75,8 @@ pub struct ApiSettings {
     pub socket: PathBuf,
     /// Group whose members may look.
     pub readers: String,
+    /// Group whose members may act, beside root.
+    pub operators: String,
 }
 
 /// Settings in which everything has been checked.

@@ -18,4 +18,4 @@ pub use loss::{Cause, Losses};
 pub use mask::{CommandLines, mask, mask_bytes};
 pub use metrics::Metrics;
 pub use recorder::Recorder;
-pub use report::{Report, summarise};
+pub use report::{Report, Summary};

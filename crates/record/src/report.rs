@@ -76,31 +76,39 @@ impl Counts {
     }
 }
 
-/// Sums up the verdicts among the records; the order of the records does not matter. The rows with most come first.
-pub fn summarise(records: impl IntoIterator<Item = Record>) -> Report {
-    let mut total = Counts::default();
-    let [mut rules, mut images, mut namespaces]: [Table; 3] = Default::default();
-    for record in records {
+/// A report in the making: it grows with the number of rules, images and namespaces, not with that of records.
+#[derive(Debug, Default)]
+pub struct Summary {
+    total: Counts,
+    rules: Table,
+    images: Table,
+    namespaces: Table,
+}
+
+impl Summary {
+    /// Adds a record, where it is a verdict. The order of the records does not matter.
+    pub fn add(&mut self, record: &Record) {
         let Some(counts) = Counts::of(record.action) else {
-            continue;
+            return;
         };
-        total.add(counts);
+        self.total.add(counts);
         let rule = record.rule.as_deref().unwrap_or(UNKNOWN);
-        rules.add(rule, counts, record.time);
-        images.add(image(&record), counts, record.time);
-        let namespace = record
-            .workload
-            .as_ref()
-            .and_then(|workload| workload.namespace.as_deref());
-        if let Some(namespace) = namespace {
-            namespaces.add(namespace, counts, record.time);
+        self.rules.add(rule, counts, record.time);
+        self.images.add(image(record), counts, record.time);
+        let workload = record.workload.as_ref();
+        if let Some(namespace) = workload.and_then(|workload| workload.namespace.as_deref()) {
+            self.namespaces.add(namespace, counts, record.time);
         }
     }
-    Report {
-        total,
-        rules: rules.into_rows(),
-        images: images.into_rows(),
-        namespaces: namespaces.into_rows(),
+
+    /// The sums. The rows with most come first.
+    pub fn report(self) -> Report {
+        Report {
+            total: self.total,
+            rules: self.rules.into_rows(),
+            images: self.images.into_rows(),
+            namespaces: self.namespaces.into_rows(),
+        }
     }
 }
 
@@ -117,7 +125,7 @@ fn image(record: &Record) -> &str {
     })
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Table(HashMap<String, Row>);
 
 impl Table {
@@ -164,13 +172,17 @@ mod tests {
             }
             record
         };
-        let report = summarise([
+        let mut summary = Summary::default();
+        for record in [
             with(30, "b", Action::Observed, Some("i")),
             with(10, "b", Action::Killed, None),
             with(20, "b", Action::Spared, Some("i")),
             with(40, "a", Action::Missed, Some("i")),
             with(99, "a", Action::Started, Some("i")),
-        ]);
+        ] {
+            summary.add(&record);
+        }
+        let report = summary.report();
         let row = |name: &str, [killed, observed, spared, missed]: [u64; 4], first, last| Row {
             name: name.to_owned(),
             counts: Counts {

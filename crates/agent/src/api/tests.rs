@@ -151,6 +151,12 @@ fn a_misspelt_key_is_refused_and_errors_are_json() {
         ),
         ("POST /v1/off", "{", 400, "JSON"),
         ("POST /v1/forget", "{}", 422, "subject"),
+        (
+            "POST /v1/forget",
+            r#"{"subject": ""}"#,
+            422,
+            "name a user id",
+        ),
         ("GET /v1/events?worklaod=x", "", 400, "worklaod"),
         ("GET /v1/events?limit=-1", "", 400, "limit"),
         ("GET /v2", "", 404, "no such path"),

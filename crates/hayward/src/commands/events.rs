@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path};
 
 use hayward_model::Record;
-use hayward_record::report::Row;
+use hayward_record::{Summary, report::Row};
 use rustix::event::{PollFd, PollFlags};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -145,8 +145,11 @@ fn plain(value: &serde_json::Value) -> String {
 }
 
 pub(crate) fn report(socket: &Path, json: bool, since: jiff::Timestamp) -> Result<(), Failure> {
-    let records: Vec<Record> = client::get_lines(socket, &format!("/v1/events?since={since}"))?;
-    let report = hayward_record::summarise(records);
+    let mut summary = Summary::default();
+    client::for_each_line(socket, &format!("/v1/events?since={since}"), |record| {
+        summary.add(&record);
+    })?;
+    let report = summary.report();
     if json {
         return show::json(&report);
     }
