@@ -3,7 +3,7 @@
 
 use std::{env, path::PathBuf, process::Command};
 
-const OBJECTS: [&str; 2] = ["command", "scope"];
+const OBJECTS: [&str; 3] = ["command", "randomx", "scope"];
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, KernelError};
+use hayward_kernel::{Counters, Kernel, KernelError, Nudger};
 use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
 use hayward_policy::{Policy, SettingsError};
 use hayward_record::{JournalError, Losses, id, journal::Subject};
@@ -17,9 +17,11 @@ use jiff::Timestamp;
 use crate::{
     compat::Cryptnono,
     pipeline::Pipeline,
+    prove::Unproven,
     scan::{self, ScanCost},
     scope as scopes,
     status::{GuardReport, MetricsReport, ScanReport, StatusReport, by_name, shortfalls},
+    steer::Steer,
     watch::Watch,
 };
 
@@ -85,8 +87,11 @@ pub struct Agent {
     pub(crate) root: PathBuf,
     pub(crate) scoped: RwLock<Vec<(u64, PathBuf)>>,
     pub(crate) scan_cost: Mutex<ScanCost>,
-    /// Why the guard is not in force, where it is not; none once the canary was seen to die.
-    pub(crate) unproven: Mutex<Option<(GuardStatus, String)>>,
+    /// Why guards are not in force, where they are not.
+    pub(crate) unproven: Mutex<Unproven>,
+    /// Interrupts busy processors for the `randomx` guard, where settings want it.
+    pub(crate) nudger: Option<Nudger>,
+    pub(crate) steer: Mutex<Steer>,
     pub(crate) listening: Mutex<MetricsReport>,
     /// Why a socket or port is not served as settings want it, by what it is.
     pub(crate) not_listening: Mutex<BTreeMap<String, String>>,
@@ -249,17 +254,16 @@ impl Agent {
         }
     }
 
-    /// The status of the `command` guard, and why it is not better.
-    pub(crate) fn guard_status(&self) -> (GuardStatus, Option<String>) {
+    /// The status of a guard, and why it is not better.
+    pub(crate) fn guard_status(&self, guard: Guard) -> (GuardStatus, Option<String>) {
         let policy = self.policy();
-        if !policy.command.enabled {
+        if !policy.lists(guard) {
             return (
                 GuardStatus::Off,
                 Some("not listed under `guards`".to_owned()),
             );
         }
-        if let Ok(Some(until)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command))
-        {
+        if let Ok(Some(until)) = self.with_kernel(|kernel| kernel.cells().off_until(guard)) {
             let reason = if until == u64::MAX {
                 "switched off until `hayward on`".to_owned()
             } else {
@@ -270,51 +274,58 @@ impl Agent {
             };
             return (GuardStatus::Off, Some(reason));
         }
-        if let Some((status, reason)) = self
-            .unproven
-            .lock()
-            .ok()
-            .and_then(|unproven| unproven.clone())
-        {
+        let unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((status, reason)) = unproven.get(&guard).cloned() {
             return (status, Some(reason));
         }
-        match policy.command_mode() {
+        match policy.guard_mode(guard) {
             (Mode::Enforce, notice) => (GuardStatus::Enforcing, notice),
             (Mode::Observe, notice) => (GuardStatus::Observing, notice),
         }
     }
 
+    fn guard_report(&self, guard: Guard, counters: Option<&Counters>) -> GuardReport {
+        let (status, reason) = self.guard_status(guard);
+        let mut report = GuardReport {
+            status,
+            reason,
+            switched_off: status == GuardStatus::Off && self.policy().lists(guard),
+            cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
+            counters: counters.map_or_else(BTreeMap::new, |c| by_name(c, guard)),
+            ..GuardReport::default()
+        };
+        if guard == Guard::Command {
+            if let Ok(tables) = self.pipeline.tables.read() {
+                report.rules = tables.count();
+                report.generation = tables.current.generation();
+            }
+            let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
+            let milliseconds = scan.ns as f64 / 1e6;
+            report.scan = ScanReport {
+                scans: scan.scans,
+                processes: scan.processes,
+                milliseconds,
+            };
+        }
+        report
+    }
+
     /// Everything that `hayward status` shows.
     pub fn status(&self) -> StatusReport {
         let policy = self.policy();
-        let (status, reason) = self.guard_status();
-        let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
         let losses = self.pipeline.recorder.losses();
-        let tables = self.pipeline.tables.read();
         let counters = self.with_kernel(|kernel| kernel.counters()).ok();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
-        let guard = GuardReport {
-            status,
-            reason,
-            switched_off: status == GuardStatus::Off && policy.command.enabled,
-            rules: tables.as_ref().map_or(0, |tables| tables.count()),
-            generation: tables
-                .as_ref()
-                .map_or(0, |tables| tables.current.generation()),
-            cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
-            counters: counters.map(|c| by_name(&c)).unwrap_or_default(),
-            scan: ScanReport {
-                scans: scan.scans,
-                processes: scan.processes,
-                milliseconds: scan.ns as f64 / 1e6,
-            },
-        };
+        let guards = Guard::ALL.map(|guard| {
+            let report = self.guard_report(guard, counters.as_ref());
+            (guard.name().to_owned(), report)
+        });
         StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
             adopted: self.adopted,
-            guards: BTreeMap::from([(Guard::Command.name().to_owned(), guard)]),
+            guards: BTreeMap::from(guards),
             metrics: self
                 .listening
                 .lock()

@@ -13,13 +13,17 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
+    time::Duration,
 };
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
 /// Id of the canary's own rule, which every table holds and no record shows.
 pub(crate) const CANARY_RULE: &str = "hayward/canary";
+
+/// How long a canary rounds, if nobody ends it before.
+const ROUNDING: Duration = Duration::from_secs(2);
 
 /// The canary's banned argument: no other process has a reason to know it.
 pub(crate) fn banned_argument() -> String {
@@ -63,6 +67,14 @@ impl CanaryCgroup {
             .status()?;
         Ok(status.signal() == Some(9))
     }
+
+    /// Starts a process that rounds as RandomX does, for [`ROUNDING`] at most.
+    pub(crate) fn round(&self) -> io::Result<Child> {
+        Command::new("/proc/self/exe")
+            .args(["canary-rounding", &self.path.display().to_string()])
+            .env_clear()
+            .spawn()
+    }
 }
 
 impl Drop for CanaryCgroup {
@@ -94,4 +106,11 @@ pub fn launch(cgroup: &str, descriptor: &str, argument: &str) -> io::Error {
         .arg("canary-survived")
         .arg(argument)
         .exec()
+}
+
+/// What `hayward canary-rounding CGROUP` does: joins the cgroup and rounds as RandomX does.
+pub fn round(cgroup: &str) -> io::Result<()> {
+    fs::write(Path::new(cgroup).join("cgroup.procs"), "0")?;
+    hayward_kernel::round_irregularly(ROUNDING);
+    Ok(())
 }

@@ -16,8 +16,10 @@ impl Agent {
     /// Takes over the kernel's totals.
     pub(crate) fn refresh_metrics(&self) {
         let metrics = self.pipeline.recorder.metrics();
+        for guard in Guard::ALL {
+            metrics.set_status(guard, self.guard_status(guard).0);
+        }
         let guard = Guard::Command;
-        metrics.set_status(guard, self.guard_status().0);
         if let Ok(tables) = self.pipeline.tables.read() {
             metrics.set_rules(
                 guard,
@@ -34,6 +36,10 @@ impl Agent {
             metrics.set_unscanned(guard, "read-failed", counters.unscanned_read);
             metrics.set_no_table(guard, counters.no_table);
             metrics.set_scopes_full(counters.scopes_full);
+            let guard = Guard::Randomx;
+            metrics.set_checked(guard, counters.rounding_samples);
+            metrics.set_events_lost(guard, "ring-full", counters.rounding_lost);
+            metrics.set_events_lost(guard, "no-room", counters.rounding_no_room);
         }
         let undecodable = self
             .pipeline

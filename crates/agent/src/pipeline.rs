@@ -7,6 +7,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use hayward_detect::randomx::Randomx;
 use hayward_kernel::wire;
 use hayward_model::{Action, Event, Finding, Mode, Outcome, Response, Verdict, Workload};
 use hayward_policy::Policy;
@@ -26,10 +27,14 @@ pub struct Pipeline {
     pub(crate) tables: RwLock<Tables>,
     pub(crate) cgroups: Mutex<Cgroups>,
     pub(crate) recorder: Recorder,
+    /// The `randomx` guard's detector.
+    pub(crate) randomx: Mutex<Randomx>,
     /// What scans need not record again.
     pub(crate) seen: Mutex<Seen>,
     /// Deaths of canaries, which are no verdicts.
     pub(crate) canaries: AtomicU64,
+    /// Id of the cgroup whose rounding is awaited as a proof; 0 once it was seen.
+    pub(crate) rounding_canary: AtomicU64,
     /// Events that could not be read.
     pub(crate) undecodable: AtomicU64,
 }
@@ -48,9 +53,14 @@ impl Pipeline {
 
     /// Takes one event to its end.
     pub fn take(&self, event: Event) {
-        let Some(finding) = hayward_detect::command(event) else {
-            return;
-        };
+        match event {
+            Event::Exec(event) => self.take_command(hayward_detect::exec(event)),
+            Event::Running(event) => self.take_command(hayward_detect::running(event)),
+            Event::Rounding(event) => self.take_rounding(&event),
+        }
+    }
+
+    fn take_command(&self, finding: Finding) {
         let (Some(current), table) = self.tables_for(finding.generation) else {
             return;
         };
@@ -64,20 +74,29 @@ impl Pipeline {
             self.canaries.fetch_add(1, Relaxed);
             return;
         }
+        self.conclude(finding, rule, table.as_deref(), &current);
+    }
+
+    /// The way from a finding to its record, the same for every guard. `table` is the one that judged, if any did.
+    pub(crate) fn conclude(
+        &self,
+        finding: Finding,
+        rule: Option<&Rule>,
+        table: Option<&CommandTable>,
+        current: &CommandTable,
+    ) {
         let policy = self.policy();
         let cgroup = finding.cgroup_id;
         let workload = self.cgroups.lock().ok().map(|mut c| c.workload(cgroup));
         let verdict = decide(&policy, finding, rule, workload.as_ref());
         let outcome = respond(verdict);
-        let matched = describe::matched(&outcome.verdict.finding, table.as_deref());
+        let matched = describe::matched(&outcome.verdict.finding, table);
         if !self.is_news(&outcome, matched.as_deref()) {
             return;
         }
         // Secrets of rules that were in force and of those that are: an event may be older than either.
-        let judged_by = table
-            .as_deref()
-            .filter(|t| t.generation() != current.generation());
-        let secrets: Vec<_> = [Some(&*current), judged_by]
+        let judged_by = table.filter(|t| t.generation() != current.generation());
+        let secrets: Vec<_> = [Some(current), judged_by]
             .into_iter()
             .flatten()
             .map(CommandTable::secrets)
@@ -92,7 +111,7 @@ impl Pipeline {
     }
 
     /// The table in force, and that of a generation.
-    fn tables_for(
+    pub(crate) fn tables_for(
         &self,
         generation: u32,
     ) -> (Option<Arc<CommandTable>>, Option<Arc<CommandTable>>) {
@@ -104,17 +123,18 @@ impl Pipeline {
         })
     }
 
-    fn policy(&self) -> Arc<Policy> {
+    pub(crate) fn policy(&self) -> Arc<Policy> {
         self.policy
             .read()
             .map_or_else(|e| e.into_inner().clone(), |p| p.clone())
     }
 
-    /// Scans come back to what still runs: they record it once, and not at all where its start was recorded.
+    /// What goes on running is found again and again, and recorded once: not at all by a scan where its start was.
     fn is_news(&self, outcome: &Outcome, matched: Option<&str>) -> bool {
-        let by_scan = outcome.verdict.finding.evidence.judged_at.as_deref() == Some("scan");
+        let finding = &outcome.verdict.finding;
+        let at_exec = finding.evidence.judged_at.as_deref() == Some("exec");
         // What has been killed at its start will not be seen again.
-        if !by_scan && outcome.action == Action::Killed {
+        if at_exec && outcome.action == Action::Killed {
             return true;
         }
         let is_new = self
@@ -122,7 +142,7 @@ impl Pipeline {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .is_new(outcome, matched);
-        is_new || !by_scan
+        is_new || at_exec
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hayward_kernel::boot_ns;
-use hayward_model::{Event, RunningEvent};
+use hayward_model::{Event, RunningEvent, joined};
 use hayward_rules::table::{CommandTable, Judgement};
 
 use crate::{pipeline::Pipeline, process};
@@ -75,10 +75,6 @@ fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
         Judgement::Observed { rule, end } => (rule, end, false, true),
         Judgement::Banned { rule, end } => (rule, end, false, false),
     };
-    let line = running
-        .arguments
-        .strip_suffix(&[0])
-        .unwrap_or(&running.arguments);
     Some(Event::Running(RunningEvent {
         boot_ns: now,
         generation: table.generation(),
@@ -92,10 +88,7 @@ fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
         observe,
         comm: running.comm,
         executable: running.executable,
-        command_line: line
-            .iter()
-            .map(|byte| if *byte == 0 { b' ' } else { *byte })
-            .collect(),
+        command_line: joined(&running.arguments),
         match_end: end,
     }))
 }

@@ -83,12 +83,12 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use hayward_model::{Event, Mode, Response, RunningEvent, Verdict};
+    use hayward_model::{Mode, Response, RunningEvent, Verdict};
 
     use super::*;
 
     fn outcome(pid: u32, start_boot_ns: u64, rule: u32, generation: u32) -> Outcome {
-        let event = Event::Running(RunningEvent {
+        let event = RunningEvent {
             boot_ns: 5,
             generation,
             pid,
@@ -103,10 +103,10 @@ mod tests {
             executable: Vec::new(),
             command_line: Vec::new(),
             match_end: 0,
-        });
+        };
         Outcome {
             verdict: Verdict {
-                finding: hayward_detect::command(event).expect("a finding"),
+                finding: hayward_detect::running(event),
                 mode: Mode::Observe,
                 response: Response::Kill,
             },

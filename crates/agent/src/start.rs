@@ -12,10 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hayward_detect::randomx::{Randomx, Settings};
 use hayward_kernel::{
-    Kernel, KernelError, KernelOptions, missing_privileges, require_privileges, size_class,
+    Kernel, KernelError, KernelOptions, Nudger, missing_privileges, require_privileges, size_class,
 };
-use hayward_model::{Action, Guard, GuardStatus, Mode, ScopePolicy};
+use hayward_model::{Action, Guard, GuardStatus};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Recorder};
 use hayward_rules::table::CommandTable;
@@ -24,22 +25,19 @@ use hayward_workload::{Cgroups, cgroup2_mount};
 use crate::{
     AgentError,
     agent::Agent,
-    canary::{self, CanaryCgroup},
-    clock,
+    canary, clock,
     compat::Cryptnono,
     events,
     pipeline::Pipeline,
+    prove::{UNSEEN, Unproven},
     rules::{Tables, canary_rule, first_generation, rules_of},
     scan::ScanCost,
+    steer,
     watch::{self, Stamps, Watch},
 };
 
 /// Longest time between two signs of life, however long the lease.
 const SLOWEST_BEAT: Duration = Duration::from_secs(15);
-/// How long the canary's event may take from the kernel to the agent.
-const CANARY_EVENT: Duration = Duration::from_secs(1);
-/// How many canaries are sent before the guard is called degraded.
-const CANARIES: usize = 5;
 
 /// A started agent with its threads.
 pub struct Running {
@@ -90,6 +88,7 @@ impl Agent {
         let appended = tokio::sync::watch::Sender::new(());
         let recorder = open_recorder(&policy, cryptnono.clone(), appended.clone())?;
         let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
+        let nudger = start_nudger(&policy, kernel.as_ref())?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
             pipeline: Pipeline {
@@ -97,6 +96,8 @@ impl Agent {
                 tables: RwLock::new(Tables::new(table)),
                 cgroups: Mutex::new(Cgroups::new(mount.clone())),
                 recorder,
+                randomx: Mutex::new(Randomx::new(Settings::default())),
+                rounding_canary: AtomicU64::new(0),
                 seen: Mutex::default(),
                 canaries: AtomicU64::new(0),
                 undecodable: AtomicU64::new(0),
@@ -110,6 +111,8 @@ impl Agent {
             scoped: RwLock::new(Vec::new()),
             scan_cost: Mutex::new(ScanCost::default()),
             unproven: Mutex::new(unproven),
+            nudger,
+            steer: Mutex::default(),
             listening: Mutex::default(),
             not_listening: Mutex::default(),
             missing_privileges,
@@ -133,9 +136,8 @@ impl Agent {
             self.with_kernel(Kernel::activate)?;
             self.enter_existing_cgroups();
             threads.push(events::start(self.clone(), stop.clone())?);
-            let unproven = self.fly_canary();
-            if let Ok(mut current) = self.unproven.lock() {
-                *current = unproven;
+            for guard in Guard::ALL {
+                self.prove(guard);
             }
             threads.push(self.clone().every(
                 beat_interval(&self.policy()),
@@ -146,6 +148,12 @@ impl Agent {
             let scan = self.policy().command.scan;
             if !scan.is_zero() {
                 threads.push(self.clone().every(scan, &stop, "scan", Agent::scan)?);
+            }
+            if self.nudger.is_some() {
+                threads.push(
+                    self.clone()
+                        .every(steer::INTERVAL, &stop, "steer", Agent::steer)?,
+                );
             }
         }
         threads.push(
@@ -184,70 +192,6 @@ impl Agent {
             tracing::info!("{notice}");
             if let Ok(mut notices) = self.notices.lock() {
                 notices.push(notice);
-            }
-        }
-    }
-
-    /// None where the canary died and its event came through; else the status that is true, and why.
-    fn fly_canary(&self) -> Shortfall {
-        let degraded = |reason: String| Some((GuardStatus::Degraded, reason));
-        if let Ok(Some(_)) = self.with_kernel(|kernel| kernel.cells().off_until(Guard::Command)) {
-            return degraded("it has not been seen to work since it was switched off".to_owned());
-        }
-        let cgroup = match CanaryCgroup::create(&self.root) {
-            Ok(cgroup) => cgroup,
-            Err(error) => return degraded(format!("no cgroup for the canary: {error}")),
-        };
-        let enforce = ScopePolicy::of(Guard::Command, Mode::Enforce);
-        let entered = cgroup
-            .id()
-            .map_err(|error| error.to_string())
-            .and_then(|id| {
-                self.with_kernel(|k| k.set_scope(id, enforce))
-                    .map_err(|e| e.to_string())
-            });
-        if let Err(error) = entered {
-            return degraded(format!(
-                "the canary could not be brought into scope: {error}"
-            ));
-        }
-        let seen = || self.pipeline.canaries.load(Ordering::Relaxed);
-        let before = seen();
-        // A flood of events may crowd out the event of one canary, which says nothing of the guard.
-        for _ in 0..CANARIES {
-            match cgroup.fly(&self.canary_argument) {
-                Ok(true) => {}
-                Ok(false) => return degraded(
-                    "the canary was not killed: this kernel attaches the program and does not run it"
-                        .to_owned(),
-                ),
-                Err(error) => return degraded(format!("the canary could not be started: {error}")),
-            }
-            let deadline = Instant::now() + CANARY_EVENT;
-            while seen() == before && Instant::now() < deadline {
-                std::thread::park_timeout(Duration::from_millis(1));
-            }
-            if seen() > before {
-                return None;
-            }
-        }
-        degraded("the canary was killed and its event did not arrive".to_owned())
-    }
-
-    /// Where the guard was not proven to be in force, tries again.
-    pub(crate) fn prove_again(&self) {
-        let degraded = |unproven: &Shortfall| matches!(unproven, Some((GuardStatus::Degraded, _)));
-        if self
-            .unproven
-            .lock()
-            .is_ok_and(|unproven| degraded(&unproven))
-        {
-            let unproven = self.fly_canary();
-            if unproven.is_none() {
-                tracing::info!("the canary was seen to die now: the guard is in force");
-            }
-            if let Ok(mut current) = self.unproven.lock() {
-                *current = unproven;
             }
         }
     }
@@ -318,30 +262,44 @@ fn open_recorder(
     })
 }
 
-/// Why a guard is not in force, where it is not.
-type Shortfall = Option<(GuardStatus, String)>;
-
-/// A kernel that cannot carry the guard makes it absent, and the agent runs all the same: what is missing shows in the
+/// A kernel that cannot carry a guard makes it absent, and the agent runs all the same: what is missing shows in the
 /// status. What an operator can mend (a second agent, privileges, no bpffs) is an error.
 fn load_kernel(
     policy: &Policy,
     root: &Path,
     table: &CommandTable,
-) -> Result<(Option<Kernel>, Shortfall), AgentError> {
+) -> Result<(Option<Kernel>, Unproven), AgentError> {
     let scope = policy.scope_rules().table();
-    match Kernel::load(&kernel_options(policy, root), table.words(), scope.words()) {
-        Ok(kernel) => Ok((
-            Some(kernel),
-            Some((
-                GuardStatus::Degraded,
-                "the canary has not been seen to die yet".to_owned(),
-            )),
-        )),
-        Err(error @ (KernelError::Libbpf { .. } | KernelError::NoTypeInformation)) => {
-            Ok((None, Some((GuardStatus::Absent, error.to_string()))))
-        }
-        Err(error) => Err(error.into()),
+    let (kernel, failure) =
+        match Kernel::load(&kernel_options(policy, root), table.words(), scope.words()) {
+            Ok(kernel) => (Some(kernel), String::new()),
+            Err(error @ (KernelError::Libbpf { .. } | KernelError::NoTypeInformation)) => {
+                (None, error.to_string())
+            }
+            Err(error) => return Err(error.into()),
+        };
+    let unproven = Guard::ALL.map(|guard| {
+        let failure = match &kernel {
+            Some(kernel) => kernel.failure(guard).map(ToString::to_string),
+            None => Some(failure.clone()),
+        };
+        let shortfall = match failure {
+            Some(reason) => (GuardStatus::Absent, reason),
+            None => (GuardStatus::Degraded, UNSEEN.to_owned()),
+        };
+        (guard, shortfall)
+    });
+    Ok((kernel, unproven.into()))
+}
+
+/// The threads that interrupt busy processors, where the guard that needs them is in force.
+fn start_nudger(policy: &Policy, kernel: Option<&Kernel>) -> Result<Option<Nudger>, AgentError> {
+    let carried = kernel.is_some_and(|kernel| kernel.failure(Guard::Randomx).is_none());
+    if !carried || !policy.randomx.enabled || !policy.randomx.nudge {
+        return Ok(None);
     }
+    let nudger = Nudger::start().map_err(|source| AgentError::Thread { source })?;
+    Ok(Some(nudger))
 }
 
 pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {

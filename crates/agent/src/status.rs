@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hayward_kernel::Counters;
-use hayward_model::GuardStatus;
+use hayward_model::{Guard, GuardStatus};
 use serde::{Deserialize, Serialize};
 
 /// `hayward status --json`.
@@ -36,7 +36,7 @@ pub struct StatusReport {
 }
 
 /// One guard.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GuardReport {
     /// The status.
     pub status: GuardStatus,
@@ -80,10 +80,11 @@ pub struct MetricsReport {
     pub cryptnono: Vec<String>,
 }
 
-/// The kernel's totals, by name.
-pub(crate) fn by_name(counters: &Counters) -> BTreeMap<String, u64> {
+/// The kernel's totals of a guard, by name.
+pub(crate) fn by_name(counters: &Counters, guard: Guard) -> BTreeMap<String, u64> {
     let totals = counters.by_name();
     totals
+        .filter(|(name, _)| name.starts_with("rounding") == (guard == Guard::Randomx))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }

@@ -1,19 +1,13 @@
-//! The `command` guard's detector: what the kernel or the scan saw, as a finding.
+//! The `command` guard's detector: what the kernel or the scan saw, as a finding. Every event of this guard is one: the
+//! kernel sends no others.
 
 use hayward_model::{
-    Action, Event, Evidence, ExecEvent, Finding, Guard, KernelVerdict, Process, RunningEvent,
+    Action, Evidence, ExecEvent, Finding, Guard, KernelVerdict, Process, RunningEvent,
     UnscannedCause,
 };
 
-/// The finding of an event. Every event of this guard is one: the kernel sends no others.
-pub fn command(event: Event) -> Option<Finding> {
-    Some(match event {
-        Event::Exec(event) => exec(event),
-        Event::Running(event) => running(event),
-    })
-}
-
-fn exec(event: ExecEvent) -> Finding {
+/// The finding of a program start.
+pub fn exec(event: ExecEvent) -> Finding {
     let done = match event.verdict {
         KernelVerdict::Killed => Some(Action::Killed),
         KernelVerdict::Observed => Some(Action::Observed),
@@ -48,11 +42,13 @@ fn exec(event: ExecEvent) -> Finding {
             match_window: (!window.is_empty()).then_some(window),
             unscanned: unscanned.map(str::to_owned),
             fileless: event.fileless,
+            mining: None,
         },
     }
 }
 
-fn running(event: RunningEvent) -> Finding {
+/// The finding of the scan.
+pub fn running(event: RunningEvent) -> Finding {
     let done = match (event.spared, event.observe) {
         (true, _) => Some(Action::Spared),
         (false, true) => Some(Action::Observed),
@@ -87,8 +83,8 @@ fn running(event: RunningEvent) -> Finding {
 mod tests {
     use super::*;
 
-    fn event(verdict: KernelVerdict, rule: Option<u32>) -> Event {
-        Event::Exec(ExecEvent {
+    fn event(verdict: KernelVerdict, rule: Option<u32>) -> ExecEvent {
+        ExecEvent {
             boot_ns: 5,
             generation: 3,
             pid: 7,
@@ -109,18 +105,18 @@ mod tests {
                 KernelVerdict::Unscanned(cause) => Some(cause),
                 _ => None,
             },
-        })
+        }
     }
 
     #[test]
     fn what_the_kernel_did_is_done_and_what_it_could_not_judge_is_not() {
-        let finding = command(event(KernelVerdict::Killed, Some(2))).expect("a finding");
+        let finding = exec(event(KernelVerdict::Killed, Some(2)));
         assert_eq!(
             (finding.done, finding.rule),
             (Some(Action::Killed), Some(2))
         );
         let cause = UnscannedCause::TooLong;
-        let finding = command(event(KernelVerdict::Unscanned(cause), None)).expect("a finding");
+        let finding = exec(event(KernelVerdict::Unscanned(cause), None));
         assert_eq!((finding.done, finding.rule), (None, None));
         assert_eq!(finding.evidence.unscanned.as_deref(), Some("too-long"));
     }

@@ -162,6 +162,9 @@ pub(crate) enum Command {
         descriptor: String,
         argument: String,
     },
+    /// Joins a cgroup and rounds as RandomX does, for a while.
+    #[command(hide = true)]
+    CanaryRounding { cgroup: String },
     /// What the canary does when nothing stops it.
     #[command(hide = true)]
     CanarySurvived { argument: String },

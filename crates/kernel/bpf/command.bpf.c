@@ -165,14 +165,6 @@ static __noinline void send_event(struct scratch *scratch, struct task_struct *t
 		count(COUNT_LOST_RING_FULL, 1);
 }
 
-/* Whether the time that a cell names has yet to come; most name none. */
-static __always_inline bool is_before(u32 which)
-{
-	u64 until = cell(which);
-
-	return until && bpf_ktime_get_boot_ns() < until;
-}
-
 static __always_inline bool lease_has_run_out(u64 now)
 {
 	u64 lease = cell(CELL_LEASE);
@@ -187,16 +179,6 @@ static __always_inline bool is_agent(struct file *file)
 
 	return inode && BPF_CORE_READ(file, f_inode, i_ino) == inode &&
 	       BPF_CORE_READ(file, f_inode, i_sb, s_dev) == cell(CELL_AGENT_DEVICE);
-}
-
-static __always_inline u32 policy_of(struct cgroup *cgroup)
-{
-	u32 policy = scope_policy(cgroup);
-	u64 uid_min = cell(CELL_UID_MIN);
-
-	if (!policy && uid_min && (u32)bpf_get_current_uid_gid() >= uid_min && below_root(cgroup))
-		policy = (u32)cell(CELL_USERS_POLICY);
-	return policy;
 }
 
 /* Turns what the rules say into what is done, within mode, lease and root; returns the verdict that stands. */

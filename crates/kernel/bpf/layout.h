@@ -104,6 +104,7 @@ enum cell {
 	CELL_UNSCANNED_KILL,  /* programs that could not be judged are killed */
 	CELL_LAYOUT,	      /* version of this layout */
 	CELL_HOST_MOUNTS,     /* number of the host's mount namespace */
+	CELL_OFF_RANDOMX,     /* as CELL_OFF_COMMAND */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 2
@@ -113,6 +114,8 @@ enum cell {
 /* ---- Policies: what the guards may do in a cgroup, said by itself; 0 is "out of scope". ---- */
 #define POLICY_COMMAND_ON 1u
 #define POLICY_COMMAND_ENFORCE 2u
+#define POLICY_RANDOMX_ON 4u
+#define POLICY_RANDOMX_ENFORCE 8u /* carried out by the agent */
 #define POLICY_EXCLUDED (1u << 31) /* out of scope for users' processes too */
 
 /* ---- Counters, per processor. ---- */
@@ -133,11 +136,17 @@ enum counter {
 	COUNT_NO_TABLE,	      /* no table was in place */
 	COUNT_TIMED,	      /* judgements that were timed, and how long they took together */
 	COUNT_TIMED_NS,
+	COUNT_ROUNDING_SAMPLES, /* threads in scope that were interrupted in user mode */
+	COUNT_ROUNDING_SUSPECT, /* of those, threads that had been seen rounding in another way than to nearest */
+	COUNT_ROUNDING_EVENTS,	/* events generated about them: sent + lost */
+	COUNT_ROUNDING_LOST,
+	COUNT_ROUNDING_NO_ROOM, /* nothing could be kept of a thread */
 	COUNT_MAX,
 };
 
 /* ---- Events. ---- */
 #define EVENT_EXEC 1
+#define EVENT_ROUNDING 2
 
 enum exec_verdict {
 	EXEC_KILLED = 1,
@@ -180,4 +189,23 @@ struct exec_event {
 	u8 path_slack[EVENT_PATH];
 	u8 window[EVENT_WINDOW];
 	u8 line[EVENT_LINE];
+};
+
+/* A sample: CLOCK_BOOTTIME in ns, whether numbers too small to be normal are zero, and where the thread rounds to. */
+#define ROUNDING_TIME_SHIFT 3
+#define ROUNDING_FLUSH 4u
+#define ROUNDING_SAMPLES 8
+
+struct rounding_event {
+	u32 type;
+	u32 count; /* samples in use */
+	u64 thread_start_boot_ns;
+	u64 start_boot_ns; /* of the process */
+	u64 cgroup_id;
+	u32 thread;
+	u32 pid;
+	u32 parent_pid;
+	u32 uid;
+	char comm[16];
+	u64 samples[ROUNDING_SAMPLES];
 };

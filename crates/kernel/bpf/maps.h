@@ -9,6 +9,7 @@
 const volatile struct {
 	u64 instance;	/* which set of programs this is: two exist side by side during an upgrade */
 	u64 table_mask; /* the table's size in words, less one: a power of two less one, so that it masks offsets */
+	u64 task_storage; /* this kernel can keep what belongs to a thread with the thread */
 } constants SEC(".rodata.constants") = {};
 
 struct {
@@ -50,6 +51,14 @@ static __always_inline u64 count(u32 which, u64 amount)
 	before = *value;
 	*value = before + amount;
 	return before;
+}
+
+/* Whether the time that a cell names has yet to come; most name none. */
+static __always_inline bool is_before(u32 which)
+{
+	u64 until = cell(which);
+
+	return until && bpf_ktime_get_boot_ns() < until;
 }
 
 /* Whether this set of programs is the one that decides. */

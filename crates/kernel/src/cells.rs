@@ -43,6 +43,8 @@ pub enum Cell {
     Layout,
     /// Number of the host's mount namespace; 0 = unknown.
     HostMounts,
+    /// As `OffCommand`, for the `randomx` guard.
+    OffRandomx,
 }
 
 /// Off for good, until `on`.
@@ -125,6 +127,7 @@ const fn switch(guard: Option<Guard>) -> Cell {
     match guard {
         None => Cell::OffAll,
         Some(Guard::Command) => Cell::OffCommand,
+        Some(Guard::Randomx) => Cell::OffRandomx,
     }
 }
 

@@ -42,10 +42,29 @@ pub struct Counters {
     pub timed: u64,
     /// How long those took together, in ns.
     pub timed_ns: u64,
+    /// Threads in scope that were interrupted in user mode, so that it could be seen where they round to.
+    pub rounding_samples: u64,
+    /// Of those, threads that had been seen rounding in another way than to nearest.
+    pub rounding_suspect: u64,
+    /// Events generated about them: sent and lost.
+    pub rounding_events: u64,
+    /// Events about them for which the ring had no room.
+    pub rounding_lost: u64,
+    /// Threads of which nothing could be kept.
+    pub rounding_no_room: u64,
+}
+
+/// What the `randomx` guard's sensor saw on one processor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoundingCounts {
+    /// Threads in scope that were interrupted in user mode.
+    pub samples: u64,
+    /// Of those, threads that had been seen rounding in another way than to nearest.
+    pub suspect: u64,
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 21] = [
     "checked",
     "out_of_scope",
     "off",
@@ -62,6 +81,11 @@ const NAMES: [&str; 16] = [
     "no_table",
     "timed",
     "timed_ns",
+    "rounding_samples",
+    "rounding_suspect",
+    "rounding_events",
+    "rounding_lost",
+    "rounding_no_room",
 ];
 
 impl Counters {
@@ -82,22 +106,29 @@ impl Counters {
 
     pub(crate) fn from_map(map: &impl MapCore) -> Result<Self, KernelError> {
         let mut totals = Self::default();
-        for (key, total) in totals.in_order().into_iter().enumerate() {
-            let key = u32::try_from(key).unwrap_or(u32::MAX);
-            let values = map
-                .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
-                .doing(|| "read the kernel's counters".to_owned())?
-                .unwrap_or_default();
-            *total = values
-                .into_iter()
-                .filter_map(|bytes| bytes.try_into().ok().map(u64::from_ne_bytes))
-                .sum();
+        for (index, total) in totals.in_order().into_iter().enumerate() {
+            *total = by_processor(map, index)?.into_iter().sum();
         }
         Ok(totals)
     }
 
+    /// What was seen of rounding on each processor.
+    pub(crate) fn rounding_by_processor(
+        map: &impl MapCore,
+    ) -> Result<Vec<RoundingCounts>, KernelError> {
+        let of = |wanted| {
+            let index = NAMES.iter().position(|name| *name == wanted);
+            by_processor(map, index.unwrap_or(usize::MAX))
+        };
+        let counts = of("rounding_samples")?
+            .into_iter()
+            .zip(of("rounding_suspect")?);
+        let counts = counts.map(|(samples, suspect)| RoundingCounts { samples, suspect });
+        Ok(counts.collect())
+    }
+
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 16] {
+    fn in_order(&mut self) -> [&mut u64; 21] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -115,6 +146,23 @@ impl Counters {
             &mut self.no_table,
             &mut self.timed,
             &mut self.timed_ns,
+            &mut self.rounding_samples,
+            &mut self.rounding_suspect,
+            &mut self.rounding_events,
+            &mut self.rounding_lost,
+            &mut self.rounding_no_room,
         ]
     }
+}
+
+/// One counter on each processor.
+fn by_processor(map: &impl MapCore, index: usize) -> Result<Vec<u64>, KernelError> {
+    let key = u32::try_from(index).unwrap_or(u32::MAX);
+    let values = map
+        .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)
+        .doing(|| "read the kernel's counters".to_owned())?
+        .unwrap_or_default();
+    let values = values.into_iter();
+    let values = values.map(|bytes| bytes.try_into().map_or(0, u64::from_ne_bytes));
+    Ok(values.collect())
 }

@@ -29,7 +29,7 @@ impl KernelJudge {
             bytes: COMMAND,
             pins: None,
             instance: 0,
-            tables: ("command_tables", class),
+            tables: Some(("command_tables", class)),
         }
         .load()?;
         let map = object.maps().find(|map| map.name() == "command_tables");

@@ -1,14 +1,14 @@
 //! Loading, attaching and adopting: one set of programs decides at any moment, and there is never none.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{cell::RefCell, fs, path::PathBuf, rc::Rc, time::Duration};
 
-use hayward_model::ScopePolicy;
+use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, Pins,
+    Cell, Cells, Counters, KernelError, Pins, RoundingCounts,
     error::Doing,
-    object::{COMMAND, Load, SCOPE},
+    object::{COMMAND, Load, RANDOMX, SCOPE},
     pins::{LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     table::{self, size_class},
 };
@@ -42,6 +42,8 @@ pub struct Kernel {
     cells: Cells,
     command: Programs,
     scope: Programs,
+    /// Its failure concerns its guard alone.
+    randomx: Result<Programs, KernelError>,
     instance: u64,
     adopted: bool,
     _lock: PinsLock,
@@ -51,8 +53,8 @@ pub struct Kernel {
 #[derive(Debug)]
 struct Programs {
     object: Object,
-    tables: &'static str,
-    class: usize,
+    /// The map of tables and its size class, where it has one.
+    tables: Option<(&'static str, usize)>,
     links: Vec<Link>,
 }
 
@@ -76,14 +78,18 @@ impl Kernel {
             .max()
             .unwrap_or(0)
             + 1;
-        let scope = Programs::load(&pins, SCOPE, instance, SCOPE_TABLES, scope_words)?;
-        let command = Programs::load(&pins, COMMAND, instance, COMMAND_TABLES, command_words)?;
+        let Loaded {
+            command,
+            scope,
+            randomx,
+        } = Loaded::load(&pins, instance, command_words, scope_words)?;
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
             cells,
             command,
             scope,
+            randomx,
             instance,
             adopted,
             _lock: lock,
@@ -94,11 +100,31 @@ impl Kernel {
         Ok(kernel)
     }
 
+    /// Why a guard's programs are not in force, where they are not.
+    pub fn failure(&self, guard: Guard) -> Option<&KernelError> {
+        match guard {
+            // Without them there is no `Kernel`.
+            Guard::Command => None,
+            Guard::Randomx => self.randomx.as_ref().err(),
+        }
+    }
+
     /// Attaches and pins the new programs, makes them the ones that decide, and only then removes older ones.
     pub fn activate(&mut self) -> Result<(), KernelError> {
         self.scope.attach(&self.pins, self.instance)?;
         self.command.attach(&self.pins, self.instance)?;
+        self.attach_randomx();
         self.take_over()
+    }
+
+    fn attach_randomx(&mut self) {
+        let attached = match &mut self.randomx {
+            Ok(programs) => programs.attach(&self.pins, self.instance),
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = attached {
+            self.randomx = Err(error);
+        }
     }
 
     /// Takes the programs off their events. They stay loaded, and [`Kernel::activate`] puts them back: so are a machine
@@ -109,6 +135,9 @@ impl Kernel {
         }
         self.scope.links.clear();
         self.command.links.clear();
+        if let Ok(randomx) = &mut self.randomx {
+            randomx.links.clear();
+        }
         Ok(())
     }
 
@@ -123,7 +152,7 @@ impl Kernel {
             self.scope.tables(&self.pins),
         ];
         let outgrown = self.pins.pinned_tables().into_iter();
-        let outgrown = outgrown.filter(|path| !in_use.contains(path));
+        let outgrown = outgrown.filter(|path| !in_use.contains(&Some(path.clone())));
         for path in former.chain(outgrown) {
             fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
         }
@@ -138,25 +167,22 @@ impl Kernel {
         command_words: &[u32],
         scope_words: &[u32],
     ) -> Result<(), KernelError> {
-        let classes = (
-            size_class(command_words.len() * 4)?,
-            size_class(scope_words.len() * 4)?,
-        );
-        if classes == (self.command.class, self.scope.class) {
+        if self.command.holds(command_words)? && self.scope.holds(scope_words)? {
             self.command.swap(command_words)?;
             return self.scope.swap(scope_words);
         }
         let instance = self.instance + 1;
         let pins = &self.pins;
-        let mut command = Programs::load(pins, COMMAND, instance, COMMAND_TABLES, command_words)?;
-        let mut scope = Programs::load(pins, SCOPE, instance, SCOPE_TABLES, scope_words)?;
-        command.swap(command_words)?;
-        scope.swap(scope_words)?;
-        scope.attach(pins, instance)?;
-        command.attach(pins, instance)?;
+        let mut loaded = Loaded::load(pins, instance, command_words, scope_words)?;
+        loaded.command.swap(command_words)?;
+        loaded.scope.swap(scope_words)?;
+        loaded.scope.attach(pins, instance)?;
+        loaded.command.attach(pins, instance)?;
         self.instance = instance;
-        self.command = command;
-        self.scope = scope;
+        self.command = loaded.command;
+        self.scope = loaded.scope;
+        self.randomx = loaded.randomx;
+        self.attach_randomx();
         self.take_over()
     }
 
@@ -216,33 +242,47 @@ impl Kernel {
         Counters::from_map(&self.scope.map("counters")?)
     }
 
+    /// What the `randomx` guard's sensor saw on each processor.
+    pub fn rounding_by_processor(&self) -> Result<Vec<RoundingCounts>, KernelError> {
+        Counters::rounding_by_processor(&self.scope.map("counters")?)
+    }
+
     /// A handle that hands the bytes of each event to `consume`, what was left over from an earlier agent first.
     pub fn events<'a>(
         &self,
         consume: impl FnMut(&[u8]) + 'a,
     ) -> Result<EventStream<'a>, KernelError> {
-        let path = self.pins.map("command_events");
-        let map = MapHandle::from_pinned_path(&path)
-            .doing(|| format!("open the pinned map {}", path.display()))?;
-        let mut consume = consume;
+        let consume = Rc::new(RefCell::new(consume));
+        let randomx = self.randomx.is_ok().then_some("randomx_events");
+        let mut maps = Vec::new();
+        for ring in ["command_events"].into_iter().chain(randomx) {
+            let path = self.pins.map(ring);
+            let map = MapHandle::from_pinned_path(&path)
+                .doing(|| format!("open the pinned map {}", path.display()))?;
+            maps.push(map);
+        }
+        let doing = || "open the event rings".to_owned();
         let mut builder = RingBufferBuilder::new();
-        builder
-            .add(&map, move |bytes| {
-                consume(bytes);
-                0
-            })
-            .doing(|| "open the event ring".to_owned())?;
-        let ring = builder.build().doing(|| "open the event ring".to_owned())?;
-        Ok(EventStream { ring, _map: map })
+        for map in &maps {
+            let consume = consume.clone();
+            builder
+                .add(map, move |bytes| {
+                    consume.borrow_mut()(bytes);
+                    0
+                })
+                .doing(doing)?;
+        }
+        let ring = builder.build().doing(doing)?;
+        Ok(EventStream { ring, _maps: maps })
     }
 }
 
-/// The ring of events, read by one thread.
+/// The rings of events, read by one thread.
 #[derive(Debug)]
 pub struct EventStream<'a> {
     ring: libbpf_rs::RingBuffer<'a>,
-    /// Its descriptor is what the ring waits on.
-    _map: MapHandle,
+    /// Their descriptors are what is waited on.
+    _maps: Vec<MapHandle>,
 }
 
 impl EventStream<'_> {
@@ -250,8 +290,32 @@ impl EventStream<'_> {
     pub fn poll(&self, timeout: Duration) -> Result<(), KernelError> {
         match self.ring.poll(timeout) {
             Err(error) if error.kind() == libbpf_rs::ErrorKind::Interrupted => Ok(()),
-            result => result.doing(|| "read the event ring".to_owned()),
+            result => result.doing(|| "read the event rings".to_owned()),
         }
+    }
+}
+
+/// One instance of every object, not attached yet.
+struct Loaded {
+    command: Programs,
+    scope: Programs,
+    randomx: Result<Programs, KernelError>,
+}
+
+impl Loaded {
+    fn load(
+        pins: &Pins,
+        instance: u64,
+        command_words: &[u32],
+        scope_words: &[u32],
+    ) -> Result<Self, KernelError> {
+        let command = Some((COMMAND_TABLES, size_class(command_words.len() * 4)?));
+        let scope = Some((SCOPE_TABLES, size_class(scope_words.len() * 4)?));
+        Ok(Self {
+            scope: Programs::load(pins, SCOPE, instance, scope)?,
+            command: Programs::load(pins, COMMAND, instance, command)?,
+            randomx: Programs::load(pins, RANDOMX, instance, None),
+        })
     }
 }
 
@@ -260,33 +324,40 @@ impl Programs {
         pins: &Pins,
         bytes: &'static [u8],
         instance: u64,
-        tables: &'static str,
-        words: &[u32],
+        tables: Option<(&'static str, usize)>,
     ) -> Result<Self, KernelError> {
-        let class = size_class(words.len() * 4)?;
         let object = Load {
             bytes,
             pins: Some(pins),
             instance,
-            tables: (tables, class),
+            tables,
         }
         .load()?;
         Ok(Self {
             object,
             tables,
-            class,
             links: Vec::new(),
         })
     }
 
+    /// Whether a table of these words is of the size class that the programs were loaded for.
+    fn holds(&self, words: &[u32]) -> Result<bool, KernelError> {
+        let class = size_class(words.len() * 4)?;
+        Ok(self.tables.is_some_and(|(_, own)| own == class))
+    }
+
     /// Swaps the table for one of the same size class.
     fn swap(&self, words: &[u32]) -> Result<(), KernelError> {
-        table::swap(&self.map(self.tables)?, self.tables, self.class, words)
+        let Some((tables, class)) = self.tables else {
+            return Ok(());
+        };
+        table::swap(&self.map(tables)?, tables, class, words)
     }
 
     /// Where the map of tables is pinned.
-    fn tables(&self, pins: &Pins) -> PathBuf {
-        pins.map(&format!("{}-{}", self.tables, self.class))
+    fn tables(&self, pins: &Pins) -> Option<PathBuf> {
+        let (tables, class) = self.tables?;
+        Some(pins.map(&format!("{tables}-{class}")))
     }
 
     /// Attaches every program that hangs on an event by itself, and pins the link.

@@ -2,10 +2,14 @@
 
 use std::{
     io::{self, Write},
+    os::fd::AsFd,
     sync::Once,
 };
 
-use libbpf_rs::{Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{
+    Object, ObjectBuilder, OpenObject,
+    btf::{Btf, types::Struct},
+};
 
 use crate::{
     Pins,
@@ -14,6 +18,7 @@ use crate::{
 };
 
 pub(crate) static COMMAND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/command.bpf.o"));
+pub(crate) static RANDOMX: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/randomx.bpf.o"));
 pub(crate) static SCOPE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/scope.bpf.o"));
 
 /// What differs from one load of an object to the next.
@@ -24,9 +29,13 @@ pub(crate) struct Load<'a> {
     pub pins: Option<&'a Pins>,
     /// Number of this set of programs.
     pub instance: u64,
-    /// The map of tables and its size class.
-    pub tables: (&'static str, usize),
+    /// The map of tables and its size class, where the object has one.
+    pub tables: Option<(&'static str, usize)>,
 }
+
+/// Where `bpf/randomx.bpf.c` keeps what it saw of threads: with the threads, or in a table of its own.
+const TASKS: &str = "rounding_tasks";
+const THREADS: &str = "rounding_threads";
 
 /// The section of `constants` in `bpf/maps.h`, as the name of its map shows it.
 const CONSTANTS: &str = "rodata.con";
@@ -41,7 +50,8 @@ impl Load<'_> {
         let mut open = ObjectBuilder::default()
             .open_memory(self.bytes)
             .doing(|| "open the embedded kernel programs".to_owned())?;
-        self.set_constants(&mut open)?;
+        let task_storage = open.maps().any(|map| map.name() == TASKS) && has_safe_task_storage();
+        self.set_constants(&mut open, task_storage)?;
         if self.pins.is_some() {
             // What hangs on no event is for tests, and costs the verifier as much again.
             for mut program in open.progs_mut() {
@@ -49,23 +59,25 @@ impl Load<'_> {
                 program.set_autoload(attached);
             }
         }
-        let (tables, class) = self.tables;
-        let template = table::inner_map("template", class)?;
+        let template = match self.tables {
+            Some((_, class)) => Some(table::inner_map("template", class)?),
+            None => None,
+        };
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            if name == tables {
-                use std::os::fd::AsFd;
+            let class = self.tables.filter(|(tables, _)| name == *tables);
+            if let (Some(_), Some(template)) = (class, &template) {
                 map.set_inner_map_fd(template.as_fd())
                     .doing(|| format!("set the size class of {name}"))?;
+            }
+            if name == if task_storage { THREADS } else { TASKS } {
+                map.set_autocreate(false)
+                    .doing(|| format!("leave out the map {name}"))?;
             }
             if let Some(pins) = self.pins
                 && !name.contains("rodata")
             {
-                let file = if name == tables {
-                    format!("{name}-{class}")
-                } else {
-                    name.clone()
-                };
+                let file = class.map_or(name.clone(), |(_, class)| format!("{name}-{class}"));
                 map.set_pin_path(pins.map(&file))
                     .doing(|| format!("pin the map {name}"))?;
             }
@@ -73,21 +85,36 @@ impl Load<'_> {
         open.load().doing(|| "load the kernel programs".to_owned())
     }
 
-    /// Fills `constants` of `bpf/maps.h`: the instance, then the mask.
-    fn set_constants(&self, open: &mut OpenObject) -> Result<(), KernelError> {
+    /// Fills `constants` of `bpf/maps.h`: the instance, the mask, and whether threads keep what belongs to them.
+    fn set_constants(&self, open: &mut OpenObject, task_storage: bool) -> Result<(), KernelError> {
         let doing = || "set the constants of the kernel programs".to_owned();
-        let mask = (self.tables.1 / 4 - 1) as u64;
+        let mask = self.tables.map_or(0, |(_, class)| (class / 4 - 1) as u64);
         let mut map = open
             .maps_mut()
             .find(|map| map.name().to_string_lossy().contains(CONSTANTS))
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
             .doing(doing)?;
         let mut value = map.initial_value_mut().unwrap_or_default();
-        for constant in [self.instance, mask] {
+        for constant in [self.instance, mask, u64::from(task_storage)] {
             value.write_all(&constant.to_ne_bytes()).doing(doing)?;
         }
         Ok(())
     }
+}
+
+/// Whether entries of task storage may be created while a run queue is locked. Since Linux 6.4 they come from an
+/// allocator of BPF's own, and the kernel's description of the map shows it.
+fn has_safe_task_storage() -> bool {
+    let Ok(types) = Btf::from_vmlinux() else {
+        return false;
+    };
+    let storage = types.type_by_name::<Struct<'_>>("bpf_local_storage_map");
+    storage.is_some_and(|storage| {
+        storage.iter().any(|member| {
+            let name = member.name.unwrap_or_default();
+            ["bpf_ma", "use_kmalloc_nolock"].contains(&&*name.to_string_lossy())
+        })
+    })
 }
 
 /// The verifier's words are the only explanation of a refused program: they belong in the log.

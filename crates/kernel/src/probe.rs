@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    object::{COMMAND, Load, SCOPE},
+    object::{COMMAND, Load, RANDOMX, SCOPE},
     table::{self, size_class},
 };
 
@@ -24,8 +24,9 @@ pub fn probe() -> Vec<Feature> {
         type_information(),
         bpf_file_system(),
         cgroup2(),
-        loads("command", COMMAND, "command_tables"),
-        loads("scope", SCOPE, "scope_tables"),
+        loads("command", COMMAND, Some("command_tables")),
+        loads("randomx", RANDOMX, None),
+        loads("scope", SCOPE, Some("scope_tables")),
         large_tables(),
         lsm(),
     ]
@@ -77,13 +78,13 @@ fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
     }
 }
 
-fn loads(name: &'static str, bytes: &'static [u8], tables: &'static str) -> Feature {
+fn loads(name: &'static str, bytes: &'static [u8], tables: Option<&'static str>) -> Feature {
     let class = size_class(0).unwrap_or_default();
     match (Load {
         bytes,
         pins: None,
         instance: 0,
-        tables: (tables, class),
+        tables: tables.map(|tables| (tables, class)),
     }
     .load())
     {

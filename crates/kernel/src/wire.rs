@@ -1,6 +1,8 @@
 //! Bytes of the kernel's event ring become events. Anything may come in; nothing panics.
 
-use hayward_model::{Event, ExecEvent, KernelVerdict, UnscannedCause};
+use hayward_model::{
+    Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample, UnscannedCause, joined,
+};
 
 /// `struct exec_event` of `bpf/layout.h`, up to the command line.
 const FIXED_BYTES: usize = WINDOW_OFFSET + WINDOW_BYTES;
@@ -9,6 +11,13 @@ const PATH_BYTES: usize = 512;
 const WINDOW_OFFSET: usize = PATH_OFFSET + 2 * PATH_BYTES;
 const WINDOW_BYTES: usize = 128;
 const EVENT_EXEC: u32 = 1;
+const EVENT_ROUNDING: u32 = 2;
+/// `struct rounding_event`: its samples, and what one holds.
+const SAMPLES_OFFSET: usize = 64;
+const SAMPLES: u32 = 8;
+const SAMPLE_TIME_SHIFT: u32 = 3;
+const SAMPLE_FLUSH: u64 = 4;
+const SAMPLE_MODE: u64 = 3;
 const NO_RULE: u32 = u32::MAX;
 const FLAG_FILELESS: u32 = 1;
 const FLAG_PATH_CUT: u32 = 2;
@@ -34,10 +43,14 @@ pub enum WireError {
 
 /// Decodes one event.
 pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
-    let kind = u32_at(bytes, 0)?;
-    if kind != EVENT_EXEC {
-        return Err(WireError::UnknownType(kind));
+    match u32_at(bytes, 0)? {
+        EVENT_EXEC => exec(bytes).map(Event::Exec),
+        EVENT_ROUNDING => rounding(bytes).map(Event::Rounding),
+        other => Err(WireError::UnknownType(other)),
     }
+}
+
+fn exec(bytes: &[u8]) -> Result<ExecEvent, WireError> {
     if bytes.len() < FIXED_BYTES {
         return Err(WireError::TooShort(bytes.len()));
     }
@@ -49,7 +62,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
     let kept = length(bytes, 72, bytes.len().saturating_sub(line_start), "line")?;
     let rule = u32_at(bytes, 48)?;
     let path_end = PATH_OFFSET + PATH_BYTES;
-    Ok(Event::Exec(ExecEvent {
+    Ok(ExecEvent {
         boot_ns: u64_at(bytes, 8)?,
         start_boot_ns: u64_at(bytes, 16)?,
         cgroup_id: u64_at(bytes, 24)?,
@@ -74,7 +87,33 @@ pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
             Some(KernelVerdict::Unscanned(cause)) => Some(cause),
             _ => None,
         },
-    }))
+    })
+}
+
+fn rounding(bytes: &[u8]) -> Result<RoundingEvent, WireError> {
+    let count = u32_at(bytes, 4)?;
+    if count > SAMPLES {
+        return Err(WireError::BadLength("samples"));
+    }
+    let samples = (0..count as usize).map(|index| {
+        let word = u64_at(bytes, SAMPLES_OFFSET + 8 * index)?;
+        Ok(RoundingSample {
+            boot_ns: word >> SAMPLE_TIME_SHIFT,
+            mode: (word & SAMPLE_MODE) as u8,
+            flush: word & SAMPLE_FLUSH != 0,
+        })
+    });
+    Ok(RoundingEvent {
+        thread_start_boot_ns: u64_at(bytes, 8)?,
+        start_boot_ns: u64_at(bytes, 16)?,
+        cgroup_id: u64_at(bytes, 24)?,
+        thread: u32_at(bytes, 32)?,
+        pid: u32_at(bytes, 36)?,
+        parent_pid: u32_at(bytes, 40)?,
+        uid: u32_at(bytes, 44)?,
+        comm: text(field(bytes, 48, 16)?),
+        samples: samples.collect::<Result<_, _>>()?,
+    })
 }
 
 /// `enum exec_verdict` of `bpf/layout.h`; none is a clean command line.
@@ -87,14 +126,6 @@ pub(crate) fn kernel_verdict(verdict: u32) -> Option<KernelVerdict> {
         5 => Some(KernelVerdict::Unscanned(UnscannedCause::ReadFailed)),
         _ => None,
     }
-}
-
-/// Arguments end in NUL; a reader sees them joined by spaces, with nothing after the last.
-fn joined(line: &[u8]) -> Vec<u8> {
-    let line = line.strip_suffix(&[0]).unwrap_or(line);
-    line.iter()
-        .map(|byte| if *byte == 0 { b' ' } else { *byte })
-        .collect()
 }
 
 fn text(bytes: &[u8]) -> String {

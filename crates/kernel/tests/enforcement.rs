@@ -1,6 +1,9 @@
 //! The programs on real processes, inside a cgroup that the test makes and removes.
 
 #[cfg(test)]
+mod place;
+
+#[cfg(test)]
 mod tests {
     use std::{
         fs,
@@ -17,41 +20,11 @@ mod tests {
         table::{CommandTable, ScopeTable},
     };
 
+    use crate::place::Place;
+
     const BANNED: &str = "hayward-test-sentinel";
 
-    /// A cgroup and pins of its own; both are gone when it is dropped.
-    struct Place {
-        cgroup: PathBuf,
-        path: String,
-        pins: PathBuf,
-    }
-
     impl Place {
-        fn new(name: &str) -> Self {
-            let root = cgroup2();
-            let name = format!("hayward-test-{}-{name}", std::process::id());
-            let cgroup = root.join(&name);
-            fs::create_dir(&cgroup).expect("a cgroup of the test's own");
-            let pins = PathBuf::from("/sys/fs/bpf").join(&name);
-            Self {
-                cgroup,
-                path: format!("/{name}"),
-                pins,
-            }
-        }
-
-        fn options(&self) -> KernelOptions {
-            KernelOptions {
-                pins: self.pins.clone(),
-                root_cgroup: fs::metadata(&self.cgroup).expect("the cgroup").ino(),
-                lease: Duration::from_secs(60),
-                uid_min: None,
-                users_policy: ScopePolicy::OUT,
-                fileless_kill: false,
-                unscanned_kill: false,
-            }
-        }
-
         fn scope(&self, mode: Mode) -> ScopeTable {
             let pattern = format!("{}/box(/.*)?", self.path);
             ScopeTable::compile(&[(pattern, policy(mode))]).expect("a scope")
@@ -70,45 +43,10 @@ mod tests {
             kernel.activate().expect("the programs attach");
             kernel
         }
-
-        fn group(&self, name: &str) -> PathBuf {
-            let path = self.cgroup.join(name);
-            fs::create_dir_all(&path).expect("a cgroup");
-            path
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _ = uninstall(&Pins::new(&self.pins));
-            remove(&self.cgroup);
-        }
-    }
-
-    /// Removes a cgroup with everything below it.
-    fn remove(cgroup: &Path) {
-        let entries = fs::read_dir(cgroup).into_iter().flatten();
-        for entry in entries.filter_map(Result::ok) {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                remove(&entry.path());
-            }
-        }
-        let _ = fs::remove_dir(cgroup);
     }
 
     fn policy(mode: Mode) -> ScopePolicy {
         ScopePolicy::of(Guard::Command, mode)
-    }
-
-    fn cgroup2() -> PathBuf {
-        let mounts = fs::read_to_string("/proc/mounts").expect("/proc/mounts");
-        let line = mounts
-            .lines()
-            .find(|line| line.split(' ').nth(2) == Some("cgroup2"));
-        PathBuf::from(
-            line.and_then(|line| line.split(' ').nth(1))
-                .expect("a cgroup2 mount"),
-        )
     }
 
     fn table() -> CommandTable {

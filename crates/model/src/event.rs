@@ -9,6 +9,16 @@ pub enum Event {
     Exec(ExecEvent),
     /// A running process was judged by the scan of the agent.
     Running(RunningEvent),
+    /// A thread was interrupted while the processor did not round to nearest, or had been before.
+    Rounding(RoundingEvent),
+}
+
+/// Arguments, each ended by NUL, as people read them: joined by spaces, with nothing after the last.
+pub fn joined(arguments: &[u8]) -> Vec<u8> {
+    let line = arguments.strip_suffix(&[0]).unwrap_or(arguments);
+    line.iter()
+        .map(|byte| if *byte == 0 { b' ' } else { *byte })
+        .collect()
 }
 
 /// A program start, judged in the kernel before the program's first instruction.
@@ -105,4 +115,38 @@ pub struct RunningEvent {
     pub command_line: Vec<u8>,
     /// Offset just past the match.
     pub match_end: u32,
+}
+
+/// Rounding modes in which a thread was interrupted. Sent only for threads that were seen in another than the nearest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundingEvent {
+    /// Thread id in the first pid namespace.
+    pub thread: u32,
+    /// Start time of the thread in nanoseconds since boot: with `thread`, an identity that is not reused.
+    pub thread_start_boot_ns: u64,
+    /// Process id (thread group id).
+    pub pid: u32,
+    /// Process id of the parent.
+    pub parent_pid: u32,
+    /// Start time of the process in nanoseconds since boot.
+    pub start_boot_ns: u64,
+    /// Real user id in the first user namespace.
+    pub uid: u32,
+    /// Id of the cgroup (v2) of the process.
+    pub cgroup_id: u64,
+    /// Kernel's short name of the thread (at most 15 bytes).
+    pub comm: String,
+    /// What was seen, oldest first. Samples inside system calls are left out: they say nothing.
+    pub samples: Vec<RoundingSample>,
+}
+
+/// The state of the floating-point unit when a thread was interrupted in user mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundingSample {
+    /// Nanoseconds since boot (CLOCK_BOOTTIME).
+    pub boot_ns: u64,
+    /// Where it rounds to: 0 to nearest, 1 down, 2 up, 3 towards zero.
+    pub mode: u8,
+    /// Numbers too small to be normal are taken and given as zero.
+    pub flush: bool,
 }

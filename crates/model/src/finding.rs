@@ -43,6 +43,35 @@ pub struct Evidence {
     /// The executable has no name in any file system.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fileless: bool,
+    /// How its threads rounded, and what it held in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mining: Option<MiningEvidence>,
+}
+
+/// Why a process is taken for one that mines by RandomX.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MiningEvidence {
+    /// Moments at which its threads were interrupted in user mode.
+    pub samples: u32,
+    /// Of those, how often they rounded to nearest, down, up and towards zero.
+    pub modes: [u32; 4],
+    /// Of those, how often numbers too small to be normal were flushed to zero.
+    pub flushed: u32,
+    /// From the first of those moments to the last.
+    pub milliseconds: u64,
+    /// Threads that were seen.
+    pub threads: u32,
+    /// Natural logarithm of how much likelier that is of RandomX than of the likeliest innocent program.
+    pub nats: u32,
+    /// Memory that it holds, shared and in huge pages too; none where that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// It can execute memory that is no file's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated_code: Option<bool>,
+    /// What settings ask for beside the rounding, and was not found: then it is only observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<String>,
 }
 
 /// A finding seen through the policy.

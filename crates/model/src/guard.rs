@@ -8,16 +8,19 @@ use serde::{Deserialize, Serialize};
 pub enum Guard {
     /// Banned command lines are killed before their first instruction.
     Command,
+    /// RandomX mining is recognised by how threads round.
+    Randomx,
 }
 
 impl Guard {
     /// Every guard, in the order in which they are shown.
-    pub const ALL: [Self; 1] = [Self::Command];
+    pub const ALL: [Self; 2] = [Self::Command, Self::Randomx];
 
     /// The guard's name, as settings, metrics and records spell it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Command => "command",
+            Self::Randomx => "randomx",
         }
     }
 }
@@ -35,7 +38,10 @@ impl std::str::FromStr for Guard {
         Self::ALL
             .into_iter()
             .find(|guard| guard.name() == text)
-            .ok_or_else(|| format!("unknown guard '{text}'; guards are: command"))
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                format!("unknown guard '{text}'; guards are: {names}")
+            })
     }
 }
 
@@ -68,7 +74,7 @@ pub enum Response {
 }
 
 /// What a guard says of itself in `status` and in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GuardStatus {
     /// Its canary was seen to be stopped, and its mode is `enforce`.
@@ -80,6 +86,7 @@ pub enum GuardStatus {
     /// This kernel cannot carry it; the reason says why.
     Absent,
     /// It is switched off, by settings or by `hayward off`.
+    #[default]
     Off,
 }
 

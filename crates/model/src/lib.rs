@@ -9,8 +9,11 @@ mod record;
 mod scope;
 mod workload;
 
-pub use event::{Event, ExecEvent, KernelVerdict, RunningEvent, UnscannedCause};
-pub use finding::{Evidence, Finding, Outcome, Verdict};
+pub use event::{
+    Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample, RunningEvent, UnscannedCause,
+    joined,
+};
+pub use finding::{Evidence, Finding, MiningEvidence, Outcome, Verdict};
 pub use guard::{Guard, GuardStatus, Mode, Response};
 pub use record::{Action, Actor, Process, Record};
 pub use scope::ScopePolicy;

@@ -22,6 +22,12 @@ impl ScopePolicy {
         })
     }
 
+    /// The same, and another guard besides.
+    #[must_use]
+    pub const fn with(self, guard: Guard, mode: Mode) -> Self {
+        Self(self.0 | Self::of(guard, mode).0)
+    }
+
     /// A guard's mode; none where it does not judge.
     pub const fn mode(self, guard: Guard) -> Option<Mode> {
         let bits = self.0 >> (2 * guard as u32);

@@ -1,6 +1,6 @@
 //! From raw settings to a policy: everything that is wrong is told at once, with its line.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use hayward_model::{Guard, Mode, Response, ScopePolicy};
 use hayward_record::{
@@ -10,13 +10,11 @@ use hayward_record::{
 use hayward_yaml::{Problem, Spanned, line_of};
 
 use crate::{
-    ApiSettings, CommandSettings, JournalSettings, LogFormat, Policy, quantity,
-    raw::{Fileless, Raw, RawCommand, RawGuard, RawSelector, Unscanned},
+    ApiSettings, CommandSettings, JournalSettings, LogFormat, Policy, RandomxEvidence,
+    RandomxSettings, quantity,
+    raw::{Fileless, Raw, RawCommand, RawGuard, RawGuards, RawRandomx, RawSelector, Unscanned},
     scope::{self, ScopeRules},
 };
-
-/// Guards that are planned and that this version does not have.
-const LATER_GUARDS: [&str; 6] = ["randomx", "outbound", "pool", "egress", "inbound", "file"];
 
 /// Collects problems while raw settings become a policy.
 pub(crate) struct Checker {
@@ -47,12 +45,12 @@ impl Checker {
 
     pub(crate) fn policy(&mut self, raw: Raw) -> Option<Policy> {
         let mode = raw.mode.unwrap_or(Mode::Enforce);
-        let command = match raw.guards {
-            Some(guards) => match self.guard(guards) {
-                Some((raw, _)) => self.command(raw),
-                None => absent(),
+        let guards = match raw.guards {
+            Some(guards) => self.guards(guards),
+            None => Guards {
+                command: self.command(RawCommand::default()),
+                randomx: randomx(RawRandomx::default()),
             },
-            None => self.command(RawCommand::default()),
         };
         let include = raw.scope.include;
         let selectors = |spanned: &[Spanned<RawSelector>]| -> Vec<RawSelector> {
@@ -78,11 +76,11 @@ impl Checker {
         );
         let mut overrides = Vec::new();
         for entry in raw.overrides {
-            let settings = self.overridden(&command, entry.guards);
-            overrides.push((entry.r#match.value, scope_policy(mode, &settings)));
+            let settings = self.overridden(&guards, entry.guards);
+            overrides.push((entry.r#match.value, settings.scope_policy(mode)));
         }
         let exclude = selectors(&raw.scope.exclude);
-        let general = scope_policy(mode, &command);
+        let general = guards.scope_policy(mode);
         let cgroup_root = self.cgroup_root(raw.cgroup_root);
         let root = cgroup_root.as_deref().unwrap_or("/");
         let scope = ScopeRules::compile(&include, &exclude, &overrides, general, root);
@@ -120,7 +118,8 @@ impl Checker {
         }
         Some(Policy {
             mode,
-            command,
+            command: guards.command,
+            randomx: guards.randomx,
             lease: lease?,
             cgroup_root: cgroup_root?,
             pins: raw.pins.unwrap_or_else(|| "/sys/fs/bpf/hayward".into()),
@@ -149,40 +148,24 @@ impl Checker {
         })
     }
 
-    /// The `command` guard of a `guards` mapping, with its line; none where it is not listed.
-    fn guard(
-        &mut self,
-        guards: BTreeMap<String, Spanned<RawGuard>>,
-    ) -> Option<(RawCommand, usize)> {
-        let mut command = None;
-        for (name, guard) in guards {
-            let line = line_of(&guard);
-            match (name.as_str(), guard.value) {
-                ("command", RawGuard::Short(mode)) => {
-                    let raw = RawCommand {
-                        mode: Some(mode),
-                        ..Default::default()
-                    };
-                    command = Some((raw, line));
-                }
-                ("command", RawGuard::Full(raw)) => command = Some((*raw, line)),
-                (later, _) if LATER_GUARDS.contains(&later) => {
-                    self.problem(
-                        line,
-                        format!("the guard `{later}` is not in this version"),
-                        "remove it",
-                    );
-                }
-                (unknown, _) => {
-                    self.problem(
-                        line,
-                        format!("unknown guard `{unknown}`"),
-                        "known is `command`",
-                    );
-                }
-            }
+    /// The guards of a `guards` mapping. One that is not listed is off.
+    fn guards(&mut self, raw: RawGuards) -> Guards {
+        self.refuse_later(&raw);
+        Guards {
+            command: raw.command.map_or_else(no_command, |raw| {
+                self.command(full(raw.value, RawCommand::of_mode))
+            }),
+            randomx: raw.randomx.map_or_else(no_randomx, |raw| {
+                randomx(full(raw.value, RawRandomx::of_mode))
+            }),
         }
-        command
+    }
+
+    fn refuse_later(&mut self, raw: &RawGuards) {
+        for (name, line) in raw.later() {
+            let message = format!("the guard `{name}` is not in this version");
+            self.problem(line, message, "remove it");
+        }
     }
 
     fn command(&mut self, raw: RawCommand) -> CommandSettings {
@@ -204,41 +187,64 @@ impl Checker {
         }
     }
 
-    /// The guard's settings with those that an override puts in their place.
-    fn overridden(
+    /// The guards' settings with those that an override puts in their place.
+    fn overridden(&mut self, guards: &Guards, raw: RawGuards) -> Guards {
+        self.refuse_later(&raw);
+        let Guards {
+            mut command,
+            mut randomx,
+        } = guards.clone();
+        if let Some(raw) = raw.command {
+            let line = line_of(&raw);
+            let raw = full(raw.value, RawCommand::of_mode);
+            let lines = [
+                ("rules", raw.rules.as_ref().map(line_of)),
+                ("fileless", raw.fileless.as_ref().map(line_of)),
+                ("unscanned", raw.unscanned.as_ref().map(line_of)),
+                ("scan", raw.scan.as_ref().map(line_of)),
+            ];
+            self.refuse_override(Guard::Command, command.enabled, line, &lines);
+            command.mode = raw.mode.unwrap_or(command.mode);
+            command.response = raw.response.unwrap_or(command.response);
+        }
+        if let Some(raw) = raw.randomx {
+            let line = line_of(&raw);
+            let raw = full(raw.value, RawRandomx::of_mode);
+            let lines = [
+                ("evidence", raw.evidence.as_ref().map(line_of)),
+                ("nudge", raw.nudge.as_ref().map(line_of)),
+            ];
+            self.refuse_override(Guard::Randomx, randomx.enabled, line, &lines);
+            randomx.mode = raw.mode.unwrap_or(randomx.mode);
+            randomx.response = raw.response.unwrap_or(randomx.response);
+        }
+        Guards { command, randomx }
+    }
+
+    /// Tells of an override for a guard that is off, and of keys that are one for all workloads, with their lines.
+    fn refuse_override(
         &mut self,
-        command: &CommandSettings,
-        guards: BTreeMap<String, Spanned<RawGuard>>,
-    ) -> CommandSettings {
-        let mut settings = command.clone();
-        let Some((raw, line)) = self.guard(guards) else {
-            return settings;
-        };
-        if !command.enabled {
+        guard: Guard,
+        enabled: bool,
+        line: usize,
+        keys: &[(&str, Option<usize>)],
+    ) {
+        if !enabled {
             self.problem(
                 line,
-                "the override is for the guard `command`, which is off".to_owned(),
-                "list `command` under `guards`, or remove the override",
+                format!("the override is for the guard `{guard}`, which is off"),
+                &format!("list `{guard}` under `guards`, or remove the override"),
             );
         }
-        let lines = [
-            ("rules", raw.rules.as_ref().map(line_of)),
-            ("fileless", raw.fileless.as_ref().map(line_of)),
-            ("unscanned", raw.unscanned.as_ref().map(line_of)),
-            ("scan", raw.scan.as_ref().map(line_of)),
-        ];
-        for (key, line) in lines {
+        for (key, line) in keys {
             if let Some(line) = line {
                 self.problem(
-                    line,
+                    *line,
                     format!("`{key}` is one for all workloads, and cannot stand in an override"),
                     "set it under `guards`; an override takes `mode` and `response`",
                 );
             }
         }
-        settings.mode = raw.mode.unwrap_or(settings.mode);
-        settings.response = raw.response.unwrap_or(settings.response);
-        settings
     }
 
     fn listen(&mut self, listen: Option<Spanned<String>>) -> Option<Option<SocketAddr>> {
@@ -297,20 +303,91 @@ impl Checker {
     }
 }
 
-/// What the guard may do where these settings hold. Whoever says `observe` is obeyed.
-fn scope_policy(agent: Mode, command: &CommandSettings) -> ScopePolicy {
-    if !command.enabled {
-        return ScopePolicy::OUT;
-    }
-    let response = match command.response {
-        Response::Kill => Mode::Enforce,
-        Response::Observe => Mode::Observe,
-    };
-    ScopePolicy::of(Guard::Command, agent.and(command.mode).and(response))
+/// The guards' settings, in general or in an override.
+#[derive(Clone)]
+struct Guards {
+    command: CommandSettings,
+    randomx: RandomxSettings,
 }
 
-/// A guard that is not listed is off.
-fn absent() -> CommandSettings {
+impl Guards {
+    /// What the guards may do where these settings hold. Whoever says `observe` is obeyed.
+    fn scope_policy(&self, agent: Mode) -> ScopePolicy {
+        let (command, randomx) = (&self.command, &self.randomx);
+        [
+            (
+                Guard::Command,
+                command.enabled,
+                command.mode,
+                command.response,
+            ),
+            (
+                Guard::Randomx,
+                randomx.enabled,
+                randomx.mode,
+                randomx.response,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, enabled, ..)| *enabled)
+        .fold(ScopePolicy::OUT, |policy, (guard, _, mode, response)| {
+            let response = match response {
+                Response::Kill => Mode::Enforce,
+                Response::Observe => Mode::Observe,
+            };
+            policy.with(guard, agent.and(mode).and(response))
+        })
+    }
+}
+
+/// A guard's settings, however short they are written.
+fn full<T>(raw: RawGuard<T>, of_mode: impl FnOnce(Mode) -> T) -> T {
+    match raw {
+        RawGuard::Short(mode) => of_mode(mode),
+        RawGuard::Full(raw) => *raw,
+    }
+}
+
+impl RawCommand {
+    fn of_mode(mode: Mode) -> Self {
+        Self {
+            mode: Some(mode),
+            ..Self::default()
+        }
+    }
+}
+
+impl RawRandomx {
+    fn of_mode(mode: Mode) -> Self {
+        Self {
+            mode: Some(mode),
+            ..Self::default()
+        }
+    }
+}
+
+fn randomx(raw: RawRandomx) -> RandomxSettings {
+    RandomxSettings {
+        enabled: true,
+        mode: raw.mode.unwrap_or(Mode::Enforce),
+        response: raw.response.unwrap_or(Response::Kill),
+        evidence: raw
+            .evidence
+            .map_or(RandomxEvidence::Strict, |evidence| evidence.value),
+        nudge: raw.nudge.is_none_or(|nudge| nudge.value),
+    }
+}
+
+fn no_randomx() -> RandomxSettings {
+    RandomxSettings {
+        enabled: false,
+        mode: Mode::Observe,
+        response: Response::Observe,
+        ..randomx(RawRandomx::default())
+    }
+}
+
+fn no_command() -> CommandSettings {
     CommandSettings {
         enabled: false,
         mode: Mode::Observe,

@@ -1,21 +1,23 @@
 //! Settings as files have them, before anything is checked. Unknown keys are refused.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, path::PathBuf};
 
 use hayward_model::{Mode, Response};
 use hayward_record::mask::CommandLines;
-use hayward_yaml::Spanned;
+use hayward_yaml::{Spanned, line_of};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+
+use crate::RandomxEvidence;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Raw {
     pub(crate) mode: Option<Mode>,
     pub(crate) scope: RawScope,
-    pub(crate) guards: Option<BTreeMap<String, Spanned<RawGuard>>>,
+    pub(crate) guards: Option<RawGuards>,
     pub(crate) overrides: Vec<RawOverride>,
     pub(crate) lease: Option<Spanned<String>>,
     pub(crate) cgroup_root: Option<Spanned<String>>,
@@ -43,34 +45,63 @@ pub(crate) enum RawSelector {
     Keyed(BTreeMap<String, String>),
 }
 
+/// The guards by name, those that this version does not have among them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawGuards {
+    pub(crate) command: Option<Spanned<RawGuard<RawCommand>>>,
+    pub(crate) randomx: Option<Spanned<RawGuard<RawRandomx>>>,
+    pub(crate) outbound: Option<Spanned<IgnoredAny>>,
+    pub(crate) pool: Option<Spanned<IgnoredAny>>,
+    pub(crate) egress: Option<Spanned<IgnoredAny>>,
+    pub(crate) inbound: Option<Spanned<IgnoredAny>>,
+    pub(crate) file: Option<Spanned<IgnoredAny>>,
+}
+
+impl RawGuards {
+    /// What is planned and not there yet: name and line.
+    pub(crate) fn later(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let later = [
+            ("outbound", &self.outbound),
+            ("pool", &self.pool),
+            ("egress", &self.egress),
+            ("inbound", &self.inbound),
+            ("file", &self.file),
+        ];
+        let lines = later.map(|(name, guard)| (name, guard.as_ref().map(line_of)));
+        let listed = lines.into_iter();
+        listed.filter_map(|(name, line)| Some((name, line?)))
+    }
+}
+
 /// Settings of a guard, or `observe` / `enforce` for short.
 #[derive(Debug, Clone)]
-pub(crate) enum RawGuard {
+pub(crate) enum RawGuard<T> {
     Short(Mode),
-    Full(Box<RawCommand>),
+    Full(Box<T>),
 }
 
 /// Not derived as an untagged enum: its errors name neither the key that is wrong nor what would be right.
-impl<'de> Deserialize<'de> for RawGuard {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for RawGuard<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = RawGuard;
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = RawGuard<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("observe, enforce, or the guard's settings")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawGuard, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawGuard<T>, E> {
                 Mode::deserialize(text.into_deserializer()).map(RawGuard::Short)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawGuard, A::Error> {
-                RawCommand::deserialize(MapAccessDeserializer::new(map))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawGuard<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
                     .map(|raw| RawGuard::Full(Box::new(raw)))
             }
         }
-        deserializer.deserialize_any(Either)
+        deserializer.deserialize_any(Either(PhantomData))
     }
 }
 
@@ -83,6 +114,15 @@ pub(crate) struct RawCommand {
     pub(crate) fileless: Option<Spanned<Fileless>>,
     pub(crate) unscanned: Option<Spanned<Unscanned>>,
     pub(crate) scan: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawRandomx {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) response: Option<Response>,
+    pub(crate) evidence: Option<Spanned<RandomxEvidence>>,
+    pub(crate) nudge: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -103,7 +143,7 @@ pub(crate) enum Unscanned {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawOverride {
     pub(crate) r#match: Spanned<RawSelector>,
-    pub(crate) guards: BTreeMap<String, Spanned<RawGuard>>,
+    pub(crate) guards: RawGuards,
 }
 
 #[derive(Debug, Default, Deserialize)]

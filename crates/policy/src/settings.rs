@@ -55,6 +55,33 @@ pub struct CommandSettings {
     pub scan: Duration,
 }
 
+/// The `randomx` guard.
+#[derive(Debug, Clone)]
+pub struct RandomxSettings {
+    /// It is listed under `guards`.
+    pub enabled: bool,
+    /// Its mode.
+    pub mode: Mode,
+    /// What enforcing does.
+    pub response: Response,
+    /// What must be found beside the rounding before a process is acted on.
+    pub evidence: RandomxEvidence,
+    /// Busy processors are interrupted, so that what runs on them is seen often enough.
+    pub nudge: bool,
+}
+
+/// What makes a process that rounds as RandomX does a miner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RandomxEvidence {
+    /// Memory, and what RandomX's own code does besides: it flushes small numbers to zero, or was generated in memory.
+    Strict,
+    /// The 256 MiB that RandomX's cache takes.
+    Memory,
+    /// Nothing else.
+    Rounding,
+}
+
 /// The journal.
 #[derive(Debug, Clone)]
 pub struct JournalSettings {
@@ -86,6 +113,8 @@ pub struct Policy {
     pub mode: Mode,
     /// The `command` guard.
     pub command: CommandSettings,
+    /// The `randomx` guard.
+    pub randomx: RandomxSettings,
     /// How long the kernel side enforces without an agent; zero for ever.
     pub lease: Duration,
     /// Path below the cgroup file system outside which nothing is acted on.
@@ -191,10 +220,22 @@ mod tests {
             ("lease: soon\n", "h.yaml:1: `soon` is no duration"),
             ("mode: kill\n", "known are observe, enforce"),
             (
-                "guards: {randomx: observe}\n",
-                "`randomx` is not in this version",
+                "guards: {outbound: observe}\n",
+                "`outbound` is not in this version",
             ),
-            ("guards: {comand: observe}\n", "unknown guard `comand`"),
+            ("guards: {comand: observe}\n", "did you mean `command`?"),
+            (
+                "guards: {randomx: {evidence: all}}\n",
+                "known are strict, memory, rounding",
+            ),
+            (
+                "overrides: [{match: /a, guards: {randomx: {nudge: false}}}]\n",
+                "`nudge` is one for all workloads",
+            ),
+            (
+                "guards: {command: {}}\noverrides:\n- {match: /a, guards: {randomx: enforce}}\n",
+                "h.yaml:3: the override is for the guard `randomx`, which is off",
+            ),
             (
                 "scope: {include: [container]}\n",
                 "`container` selects nothing",

@@ -19,11 +19,11 @@ impl Policy {
             Some(Action::Killed) => Mode::Enforce,
             Some(Action::Observed) => Mode::Observe,
             _ if rule_response == Some(Response::Observe) => Mode::Observe,
-            _ => self.mode_in(path).and(rule_mode),
+            _ => self.mode_in(finding.guard, path).and(rule_mode),
         };
         let response = match mode {
             Mode::Enforce => Response::Kill,
-            Mode::Observe => rule_response.unwrap_or(self.command.response),
+            Mode::Observe => rule_response.unwrap_or(self.modes(finding.guard).1),
         };
         Verdict {
             finding,
@@ -32,28 +32,44 @@ impl Policy {
         }
     }
 
-    /// The `command` guard's mode where no override says otherwise.
-    pub fn general_mode(&self) -> Mode {
-        let general = self.scope_rules().general();
-        general.mode(Guard::Command).unwrap_or(Mode::Observe)
+    /// A guard's own mode and response.
+    fn modes(&self, guard: Guard) -> (Mode, Response) {
+        match guard {
+            Guard::Command => (self.command.mode, self.command.response),
+            Guard::Randomx => (self.randomx.mode, self.randomx.response),
+        }
     }
 
-    /// The `command` guard's mode in a cgroup.
-    fn mode_in(&self, path: Option<&str>) -> Mode {
+    /// Whether settings list the guard.
+    pub fn lists(&self, guard: Guard) -> bool {
+        match guard {
+            Guard::Command => self.command.enabled,
+            Guard::Randomx => self.randomx.enabled,
+        }
+    }
+
+    /// A guard's mode where no override says otherwise.
+    pub fn general_mode(&self, guard: Guard) -> Mode {
+        let general = self.scope_rules().general();
+        general.mode(guard).unwrap_or(Mode::Observe)
+    }
+
+    /// A guard's mode in a cgroup.
+    fn mode_in(&self, guard: Guard, path: Option<&str>) -> Mode {
         let scope = self.scope_rules();
         let policy = match path.map(|path| scope.classify(path)) {
             None => scope.general(),
             Some(ScopePolicy::OUT) if scope.users() => scope.general(),
             Some(policy) => policy,
         };
-        policy.mode(Guard::Command).unwrap_or(Mode::Observe)
+        policy.mode(guard).unwrap_or(Mode::Observe)
     }
 
-    /// How the `command` guard acts, and what should be said beside it: it enforces where any workload is enforced.
-    pub fn command_mode(&self) -> (Mode, Option<String>) {
+    /// How a guard acts, and what should be said beside it: it enforces where any workload is enforced.
+    pub fn guard_mode(&self, guard: Guard) -> (Mode, Option<String>) {
         let scope = self.scope_rules();
-        let mode_of = |policy: ScopePolicy| policy.mode(Guard::Command).unwrap_or(Mode::Observe);
-        let general = self.general_mode();
+        let mode_of = |policy: ScopePolicy| policy.mode(guard).unwrap_or(Mode::Observe);
+        let general = self.general_mode(guard);
         let others = scope.overrides().iter();
         let others = match others.filter(|policy| mode_of(**policy) != general).count() {
             0 => None,
@@ -70,7 +86,7 @@ impl Policy {
                 Some(format!("in {others} only; it observes elsewhere")),
             ),
             (Mode::Observe, None) => {
-                let by_mode = self.mode.and(self.command.mode) == Mode::Observe;
+                let by_mode = self.mode.and(self.modes(guard).0) == Mode::Observe;
                 let key = if by_mode { "mode" } else { "response" };
                 (Mode::Observe, Some(format!("{key} is observe")))
             }
@@ -84,7 +100,7 @@ mod tests {
 
     fn mode(text: &str) -> (Mode, String) {
         let policy = Policy::parse("h.yaml", text).expect(text);
-        let (mode, reason) = policy.command_mode();
+        let (mode, reason) = policy.guard_mode(Guard::Command);
         (mode, reason.unwrap_or_default())
     }
 

@@ -2,7 +2,7 @@
 
 use hayward_agent::rules_of;
 use hayward_kernel::size_class;
-use hayward_model::Mode;
+use hayward_model::{Guard, Mode};
 use hayward_policy::Policy;
 use hayward_rules::table::{CommandTable, Judgement};
 
@@ -37,7 +37,7 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
         Judgement::Clean => ("clean", None),
         Judgement::Spared { rule, .. } => ("spared", Some(rule)),
         Judgement::Observed { rule, .. } => ("observed", Some(rule)),
-        Judgement::Banned { rule, .. } if policy.general_mode() == Mode::Observe => {
+        Judgement::Banned { rule, .. } if policy.general_mode(Guard::Command) == Mode::Observe => {
             ("observed", Some(rule))
         }
         Judgement::Banned { rule, .. } => ("banned", Some(rule)),

@@ -75,6 +75,7 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             descriptor,
             argument,
         } => Err(hayward_agent::launch_canary(&cgroup, &descriptor, &argument).into()),
+        Command::CanaryRounding { cgroup } => Ok(hayward_agent::round_as_canary(&cgroup)?),
         Command::CanarySurvived { argument } => Err(Failure::NotSo(format!(
             "the canary {argument} was not stopped"
         ))),

@@ -3,7 +3,7 @@
 use std::{io::Write, path::Path};
 
 use hayward_agent::rules_of;
-use hayward_model::{Mode, Response};
+use hayward_model::{Guard, Mode, Response};
 use hayward_policy::Policy;
 use hayward_rules::{Rule, RuleSet, diff, generate, load, render, secret, table::CommandTable};
 
@@ -31,7 +31,10 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
                     Some(Response::Observe) => Mode::Observe,
                     Some(Response::Kill) | None => Mode::Enforce,
                 };
-                rule.mode = rule.mode.and(response).and(policy.general_mode());
+                rule.mode = rule
+                    .mode
+                    .and(response)
+                    .and(policy.general_mode(Guard::Command));
             }
             list(&rules, json)
         }

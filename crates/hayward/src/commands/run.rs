@@ -67,11 +67,11 @@ fn announce(agent: &Arc<Agent>) {
             .as_ref()
             .map(|reason| format!(" ({reason})"))
             .unwrap_or_default();
-        eprintln!(
-            "  {name:10} {}{reason}, {} rules",
-            show::status(guard.status),
-            guard.rules
-        );
+        let rules = match guard.generation {
+            0 => String::new(),
+            _ => format!(", {} rules", guard.rules),
+        };
+        eprintln!("  {name:10} {}{reason}{rules}", show::status(guard.status));
     }
     for notice in &status.notices {
         eprintln!("  note: {notice}");

@@ -73,19 +73,23 @@ fn print(report: &StatusReport) {
             .map(|reason| format!(": {reason}"))
             .unwrap_or_default();
         show::line(&format!("  {name}  {}{reason}", show::status(guard.status)));
-        show::line(&format!(
-            "    {} rules (generation {}), {} cgroups in scope, last scan {} processes in {:.1} ms",
-            guard.rules,
-            guard.generation,
-            guard.cgroups_in_scope,
-            guard.scan.processes,
-            guard.scan.milliseconds
-        ));
+        if guard.generation > 0 {
+            show::line(&format!(
+                "    {} rules (generation {}), {} cgroups in scope, last scan {} processes in {:.1} ms",
+                guard.rules,
+                guard.generation,
+                guard.cgroups_in_scope,
+                guard.scan.processes,
+                guard.scan.milliseconds
+            ));
+        }
         let counters = guard.counters.iter().filter(|(_, value)| **value > 0);
         let counters: Vec<_> = counters
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
-        show::line(&format!("    {}", counters.join(", ")));
+        if !counters.is_empty() {
+            show::line(&format!("    {}", counters.join(", ")));
+        }
     }
     if let Some(listen) = &report.metrics.listen {
         show::line(&format!("  metrics  http://{listen}/metrics"));

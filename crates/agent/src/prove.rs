@@ -1,0 +1,143 @@
+//! Proof that a guard works, before the status says so: harm that is none, in a cgroup made for it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use hayward_kernel::Nudger;
+use hayward_model::{Guard, GuardStatus, Mode, ScopePolicy};
+
+use crate::{agent::Agent, canary::CanaryCgroup};
+
+/// How long a canary's event may take from the kernel to the agent.
+const EVENT: Duration = Duration::from_secs(1);
+/// How many canaries are sent before the guard is called degraded.
+const CANARIES: usize = 5;
+/// How often a second the canary that rounds is interrupted.
+const RATE: u32 = 250;
+/// What is true of a guard before its canary was sent.
+pub(crate) const UNSEEN: &str = "its canary has not been seen to be stopped yet";
+
+/// Why guards are not in force, where they are not: the status that is true, and the reason.
+pub(crate) type Unproven = BTreeMap<Guard, (GuardStatus, String)>;
+
+impl Agent {
+    /// Sends the guard's canary, and remembers what came of it. What the kernel cannot carry is not tried.
+    pub(crate) fn prove(&self, guard: Guard) {
+        let absent = |(status, _): &(GuardStatus, String)| *status == GuardStatus::Absent;
+        let unproven = || self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.policy().lists(guard) || unproven().get(&guard).is_some_and(absent) {
+            return;
+        }
+        let off = self.with_kernel(|kernel| kernel.cells().off_until(guard));
+        let proof = match (off, guard) {
+            (Ok(Some(_)), _) => {
+                Err("it has not been seen to work since it was switched off".to_owned())
+            }
+            (_, Guard::Command) => self.fly_canary(),
+            (_, Guard::Randomx) => self.round_canary(),
+        };
+        let mut unproven = unproven();
+        match proof {
+            Ok(()) => {
+                if unproven
+                    .remove(&guard)
+                    .is_some_and(|(_, reason)| reason != UNSEEN)
+                {
+                    tracing::info!("the canary was seen to be stopped now: {guard} is in force");
+                }
+            }
+            Err(reason) => {
+                unproven.insert(guard, (GuardStatus::Degraded, reason));
+            }
+        }
+    }
+
+    /// Where a guard was not proven to be in force, tries again.
+    pub(crate) fn prove_again(&self) {
+        let unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        let guards: Vec<Guard> = unproven.keys().copied().collect();
+        drop(unproven);
+        for guard in guards {
+            self.prove(guard);
+        }
+    }
+
+    /// A banned command dies, and its event comes through.
+    fn fly_canary(&self) -> Result<(), String> {
+        let (cgroup, _) = self.canary_cgroup(Guard::Command, Mode::Enforce)?;
+        let seen = || self.pipeline.canaries.load(Ordering::Relaxed);
+        let before = seen();
+        // A flood of events may crowd out the event of one canary, which says nothing of the guard.
+        for _ in 0..CANARIES {
+            match cgroup.fly(&self.canary_argument) {
+                Ok(true) => {}
+                Ok(false) => return Err(
+                    "the canary was not killed: this kernel attaches the program and does not run it"
+                        .to_owned(),
+                ),
+                Err(error) => return Err(format!("the canary could not be started: {error}")),
+            }
+            if wait_until(|| seen() > before) {
+                return Ok(());
+            }
+        }
+        Err("the canary was killed and its event did not arrive".to_owned())
+    }
+
+    /// A process that rounds as RandomX does is seen.
+    fn round_canary(&self) -> Result<(), String> {
+        let (cgroup, id) = self.canary_cgroup(Guard::Randomx, Mode::Observe)?;
+        let awaited = &self.pipeline.rounding_canary;
+        awaited.store(id, Ordering::Relaxed);
+        let mut rounding = cgroup
+            .round()
+            .map_err(|error| format!("the canary could not be started: {error}"))?;
+        // On an idle machine nothing else would interrupt it.
+        let nudger =
+            Nudger::start().map_err(|error| format!("no thread for the canary: {error}"))?;
+        for processor in nudger.processors() {
+            nudger.set_rate(processor, RATE);
+        }
+        let seen = wait_until(|| awaited.load(Ordering::Relaxed) == 0);
+        drop(nudger);
+        awaited.store(0, Ordering::Relaxed);
+        let _ = rounding.kill();
+        let _ = rounding.wait();
+        if seen {
+            return Ok(());
+        }
+        Err("a process that rounds as RandomX does was not seen".to_owned())
+    }
+
+    /// A cgroup for a canary of this guard, and its id.
+    fn canary_cgroup(&self, guard: Guard, mode: Mode) -> Result<(CanaryCgroup, u64), String> {
+        let cgroup = CanaryCgroup::create(&self.root)
+            .map_err(|error| format!("no cgroup for the canary: {error}"))?;
+        let policy = ScopePolicy::of(guard, mode);
+        let entered = cgroup
+            .id()
+            .map_err(|error| error.to_string())
+            .and_then(|id| {
+                self.with_kernel(|kernel| kernel.set_scope(id, policy))
+                    .map_err(|error| error.to_string())?;
+                Ok(id)
+            });
+        match entered {
+            Ok(id) => Ok((cgroup, id)),
+            Err(error) => Err(format!(
+                "the canary could not be brought into scope: {error}"
+            )),
+        }
+    }
+}
+
+fn wait_until(is_so: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + EVENT;
+    while !is_so() && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    is_so()
+}

@@ -1,0 +1,194 @@
+//! How often each processor is interrupted, so that what runs there is seen often enough and no oftener.
+//!
+//! A processor that nobody keeps busy is left to sleep. One that is busy is looked at a few times; where nothing in
+//! scope runs, seldom. While somebody rounds in other ways than to nearest, often: for a while, or as long as there is
+//! evidence against somebody.
+
+use std::{fs, time::Duration};
+
+use hayward_kernel::RoundingCounts;
+
+/// How long one decision holds.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A processor is busy where programs use so much of it, in hundredths.
+const BUSY: u64 = 3;
+/// Interruptions a second where only others' programs were seen, where programs in scope run, and while there is a suspect.
+const SELDOM: u32 = 2;
+const USUAL: u32 = 20;
+const OFTEN: u32 = 160;
+/// So long, in intervals, programs in scope are expected on a processor where they were seen last, or that was idle.
+const EXPECTED: u32 = 20;
+/// So long, in intervals, odd rounding alone is worth interrupting often: a miner is decided in a tenth of that.
+const WORTH: u32 = 60;
+
+/// What is known of one processor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Processor {
+    /// Ticks that programs used until now, and all ticks.
+    used: u64,
+    ticks: u64,
+    /// What the sensor saw until now.
+    seen: RoundingCounts,
+    /// Intervals for which programs in scope are still expected.
+    expected: u32,
+    busy: bool,
+}
+
+/// The state from one interval to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Steer {
+    processors: Vec<Processor>,
+    /// Intervals in a row in which some thread rounded in another way than to nearest.
+    odd: u32,
+}
+
+impl Steer {
+    /// The rate for each processor, from what the system counted (`/proc/stat`), from what the sensor saw on each, and
+    /// from whether there is evidence against anybody.
+    pub(crate) fn rates(
+        &mut self,
+        stat: &str,
+        seen: &[RoundingCounts],
+        evidence: bool,
+    ) -> Vec<u32> {
+        let mut odd = false;
+        for (number, used, ticks) in stat.lines().filter_map(usage) {
+            if number >= self.processors.len() {
+                self.processors.resize(number + 1, Processor::default());
+            }
+            let last = self.processors[number];
+            let seen = seen.get(number).copied().unwrap_or_default();
+            odd |= seen.suspect > last.seen.suspect;
+            let share = used.saturating_sub(last.used).saturating_mul(100);
+            self.processors[number] = Processor {
+                used,
+                ticks,
+                seen,
+                expected: if seen.samples > last.seen.samples || !last.busy {
+                    EXPECTED
+                } else {
+                    last.expected.saturating_sub(1)
+                },
+                busy: share >= BUSY * ticks.saturating_sub(last.ticks).max(1),
+            };
+        }
+        self.odd = if odd { self.odd.saturating_add(1) } else { 0 };
+        let often = evidence || (odd && self.odd <= WORTH);
+        let rate = |processor: &Processor| match (processor.busy, processor.expected > 0, often) {
+            (false, ..) => 0,
+            (true, false, _) => SELDOM,
+            (true, true, false) => USUAL,
+            (true, true, true) => OFTEN,
+        };
+        self.processors.iter().map(rate).collect()
+    }
+}
+
+/// Number, ticks that programs used, and all ticks, of a line such as `cpu3 user nice system idle ...`.
+fn usage(line: &str) -> Option<(usize, u64, u64)> {
+    let mut fields = line.strip_prefix("cpu")?.split_whitespace();
+    // The first line is of all processors together and has no number.
+    let number = line.as_bytes().get(3).filter(|byte| byte.is_ascii_digit());
+    let number = number.and(fields.next())?.parse().ok()?;
+    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).collect();
+    let used = ticks
+        .iter()
+        .take(2)
+        .fold(0u64, |sum, n| sum.saturating_add(*n));
+    let all = ticks
+        .iter()
+        .take(8)
+        .fold(0u64, |sum, n| sum.saturating_add(*n));
+    Some((number, used, all)).filter(|_| number < MOST_PROCESSORS)
+}
+
+/// As many as Linux knows.
+const MOST_PROCESSORS: usize = 8192;
+
+/// What the system counted.
+pub(crate) fn stat() -> String {
+    fs::read_to_string("/proc/stat").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a second of 100 ticks each on two processors: the first so busy, the second idle.
+    fn after(intervals: u64, busy: u64) -> String {
+        let ticks = intervals * 50;
+        let used = ticks * busy / 100;
+        format!(
+            "cpu  1 2 3 4\ncpu0 {used} 0 0 {} 0 0 0 0 0 0\ncpu1 0 0 0 {ticks} 0 0 0 0 0 0\nintr 5\n",
+            ticks - used
+        )
+    }
+
+    /// So many samples in scope on the first processor, so many of them odd.
+    fn seen(samples: u64, suspect: u64) -> [RoundingCounts; 1] {
+        [RoundingCounts { samples, suspect }]
+    }
+
+    #[test]
+    fn idle_processors_sleep_and_busy_ones_are_looked_at() {
+        let mut steer = Steer::default();
+        let expected = u64::from(EXPECTED);
+        for interval in 1..=expected {
+            let rates = steer.rates(&after(interval, 100), &[], false);
+            assert_eq!(rates, [USUAL, 0], "{interval}");
+        }
+        for interval in 1..5 {
+            steer.rates(&after(expected + interval, 100), &[], false);
+        }
+        let late = expected + 5;
+        assert_eq!(steer.rates(&after(late, 100), &[], false), [SELDOM, 0]);
+        // A sample in scope brings it back.
+        let rates = steer.rates(&after(late + 1, 100), &seen(1, 0), false);
+        assert_eq!(rates, [USUAL, 0]);
+    }
+
+    #[test]
+    fn a_tenth_of_a_processor_is_busy_enough() {
+        assert_eq!(Steer::default().rates(&after(1, 10), &[], false)[0], USUAL);
+        assert_eq!(Steer::default().rates(&after(1, 2), &[], false)[0], 0);
+    }
+
+    #[test]
+    fn odd_rounding_is_looked_at_often_for_a_while_and_evidence_for_as_long_as_it_lasts() {
+        let mut steer = Steer::default();
+        let worth = u64::from(WORTH);
+        for interval in 1..=worth {
+            let rates = steer.rates(&after(interval, 100), &seen(interval, interval), false);
+            assert_eq!(rates, [OFTEN, 0], "{interval}");
+        }
+        let mut next = worth;
+        let mut rate = |odd, evidence| {
+            next += 1;
+            let suspect = if odd { next } else { 0 };
+            steer.rates(&after(next, 100), &seen(next, suspect), evidence)[0]
+        };
+        assert_eq!(rate(true, false), USUAL);
+        assert_eq!(rate(true, true), OFTEN);
+        assert_eq!(rate(true, false), USUAL);
+        assert_eq!(rate(false, false), USUAL);
+        assert_eq!(rate(true, false), OFTEN, "another one");
+    }
+
+    #[test]
+    fn odd_lines_are_passed_over() {
+        let mut steer = Steer::default();
+        for text in [
+            "",
+            "cpu",
+            "cpu0",
+            "cpux 1 2",
+            "cpu99999999 1 1",
+            "cpu0 x",
+            "\u{fffd}",
+        ] {
+            let rates = steer.rates(text, &[], true);
+            assert!(rates.iter().all(|rate| *rate == 0), "{text}");
+        }
+    }
+}

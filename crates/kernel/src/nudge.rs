@@ -1,0 +1,162 @@
+//! Threads that do nothing but wake: whatever runs on their processor is interrupted, and the sensor of the `randomx`
+//! guard sees where it rounds to. A thread that has a processor for itself would else be seen a few times a second.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// What such a thread needs is the frame of a system call.
+const STACK_BYTES: usize = 64 * 1024;
+/// Above every ordinary thread, below every other real-time one.
+const PRIORITY: i32 = 1;
+
+/// One such thread for each processor that this process may use. They end when this is dropped.
+#[derive(Debug)]
+pub struct Nudger {
+    processors: Vec<Processor>,
+    stop: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Processor {
+    number: usize,
+    rate: Arc<AtomicU32>,
+    real_time: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Nudger {
+    /// Starts them asleep.
+    pub fn start() -> io::Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let mut nudger = Self {
+            processors: Vec::new(),
+            stop: Arc::default(),
+        };
+        for number in (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)) {
+            let rate = Arc::new(AtomicU32::new(0));
+            let real_time = Arc::new(AtomicBool::new(true));
+            let body = {
+                let (rate, stop) = (rate.clone(), nudger.stop.clone());
+                let real_time = real_time.clone();
+                move || wake_at(number, &rate, &real_time, &stop)
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("nudge-{number}"))
+                .stack_size(STACK_BYTES)
+                .spawn(body)?;
+            nudger.processors.push(Processor {
+                number,
+                rate,
+                real_time,
+                thread: Some(thread),
+            });
+        }
+        Ok(nudger)
+    }
+
+    /// The processors that are reached, by the kernel's numbers.
+    pub fn processors(&self) -> impl Iterator<Item = usize> {
+        self.processors.iter().map(|processor| processor.number)
+    }
+
+    /// Sets how often a second a processor is nudged, about; 0 is never. A processor that is not reached is left alone.
+    pub fn set_rate(&self, number: usize, rate: u32) {
+        let mut processors = self.processors.iter();
+        let Some(processor) = processors.find(|processor| processor.number == number) else {
+            return;
+        };
+        if processor.rate.swap(rate, Relaxed) != rate
+            && let Some(thread) = &processor.thread
+        {
+            thread.thread().unpark();
+        }
+    }
+
+    /// Whether all of them may interrupt at once. Where the system gives them no real-time priority, they wait until the
+    /// scheduler finds that it is their turn.
+    pub fn is_real_time(&self) -> bool {
+        let mut processors = self.processors.iter();
+        processors.all(|processor| processor.real_time.load(Relaxed))
+    }
+}
+
+impl Drop for Nudger {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        for processor in &mut self.processors {
+            if let Some(thread) = processor.thread.take() {
+                thread.thread().unpark();
+                // It holds nothing that could be in disorder.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn wake_at(number: usize, rate: &AtomicU32, real_time: &AtomicBool, stop: &AtomicBool) {
+    let mut processors = CpuSet::new();
+    processors.set(number);
+    if let Err(error) = sched_setaffinity(None, &processors) {
+        tracing::warn!("processor {number} cannot be nudged: {error}");
+        return;
+    }
+    real_time.store(take_real_time_priority(), Relaxed);
+    let mut seed = crate::boot_ns() ^ (number as u64) << 48 | 1;
+    while !stop.load(Relaxed) {
+        match rate.load(Relaxed) {
+            0 => std::thread::park(),
+            rate => {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                std::thread::park_timeout(interval(rate, seed));
+            }
+        }
+    }
+}
+
+/// From half to one and a half times the mean, so that nobody can tell when the next is due.
+fn interval(rate: u32, random: u64) -> Duration {
+    let mean = Duration::from_secs(1) / rate.max(1);
+    let share = u32::try_from(random >> 44).unwrap_or(0);
+    mean / 2 + mean * share / (1 << 20)
+}
+
+fn take_real_time_priority() -> bool {
+    let parameters = libc::sched_param {
+        sched_priority: PRIORITY,
+    };
+    // SAFETY: the call reads the structure that it is given, which is on our stack; 0 is the calling thread.
+    #[expect(unsafe_code, reason = "rustix does not wrap this call")]
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
+    result == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_lie_around_the_mean() {
+        let mean = |rate| {
+            let seeds = (0..1_000u64).map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let total: Duration = seeds.map(|seed| interval(rate, seed)).sum();
+            total / 1_000
+        };
+        for rate in [1, 7, 100, 1_000] {
+            let expected = Duration::from_secs(1) / rate;
+            assert!(mean(rate) > expected * 9 / 10 && mean(rate) < expected * 11 / 10);
+        }
+        assert_eq!(interval(10, 0), Duration::from_millis(50));
+        assert!(interval(10, u64::MAX) < Duration::from_millis(150));
+    }
+}
