@@ -7,7 +7,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use hayward_detect::randomx::Randomx;
 use hayward_kernel::wire;
 use hayward_model::{Action, Event, Finding, Mode, Outcome, Response, Verdict, Workload};
 use hayward_policy::Policy;
@@ -19,7 +18,10 @@ use hayward_rules::{
 };
 use hayward_workload::Cgroups;
 
-use crate::{canary::CANARY_RULE, describe, process, rules::Tables, seen::Seen, veil::Veil};
+use crate::{
+    canary::CANARY_RULE, describe, process, randomx::Detectors, rules::Tables, seen::Seen,
+    veil::Veil,
+};
 
 /// Everything that the way up needs, shared with whatever changes it.
 pub struct Pipeline {
@@ -28,7 +30,7 @@ pub struct Pipeline {
     pub(crate) cgroups: Mutex<Cgroups>,
     pub(crate) recorder: Recorder,
     /// The `randomx` guard's detector.
-    pub(crate) randomx: Mutex<Randomx>,
+    pub(crate) randomx: Mutex<Detectors>,
     /// What scans need not record again.
     pub(crate) seen: Mutex<Seen>,
     /// Deaths of canaries, which are no verdicts.

@@ -38,6 +38,19 @@ pub(crate) fn read(pid: u32) -> Option<Running> {
     })
 }
 
+/// Device and inode of the file that a process runs.
+pub(crate) fn executable_file(pid: u32) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Path of a process's cgroup (v2).
+pub(crate) fn cgroup_path(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(path.to_owned())
+}
+
 /// What the kernel writes behind the path of a file that is there no more.
 const DELETED: &[u8] = b" (deleted)";
 

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, atomic::Ordering};
 
-use hayward_detect::randomx::Mining;
+use hayward_detect::randomx::{Mining, Randomx, Settings};
 use hayward_model::{
     Action, Evidence, Finding, Guard, MiningEvidence, Process, RoundingEvent, joined,
 };
@@ -15,6 +15,51 @@ use crate::{
     process, steer,
 };
 
+/// How many forefathers are looked at: as many as a miner needs that hides in its children's short lives.
+const MOST_FOREFATHERS: usize = 4;
+
+/// The detector twice: for processes, and for workloads, whose processes may each be too short-lived to be found.
+#[derive(Debug)]
+pub(crate) struct Detectors {
+    processes: Randomx,
+    workloads: Randomx,
+}
+
+impl Default for Detectors {
+    fn default() -> Self {
+        Self {
+            processes: Randomx::new(Settings::default()),
+            workloads: Randomx::new(Settings::default()),
+        }
+    }
+}
+
+impl Detectors {
+    /// What the samples complete the evidence for: against the process, or only against its workload.
+    fn take(&mut self, event: &RoundingEvent) -> Option<(Mining, Against)> {
+        // To the second detector all threads of a cgroup are one process's.
+        let (pid, start_boot_ns) = (0, event.cgroup_id);
+        if let Some(mining) = self.processes.take(event) {
+            self.workloads.forget(pid, start_boot_ns);
+            return Some((mining, Against::Process));
+        }
+        let as_one = RoundingEvent {
+            pid,
+            start_boot_ns,
+            ..event.clone()
+        };
+        let mining = self.workloads.take(&as_one)?;
+        Some((mining, Against::Workload))
+    }
+}
+
+/// Whose evidence it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Against {
+    Process,
+    Workload,
+}
+
 impl Pipeline {
     /// Takes what was seen of one thread.
     pub(crate) fn take_rounding(&self, event: &RoundingEvent) {
@@ -26,18 +71,58 @@ impl Pipeline {
         let mut randomx = self.randomx.lock().unwrap_or_else(PoisonError::into_inner);
         let found = randomx.take(event);
         drop(randomx);
-        let (Some(mining), (Some(current), _)) = (found, self.tables_for(0)) else {
+        let (Some((mining, against)), (Some(current), _)) = (found, self.tables_for(0)) else {
             return;
         };
         let needed = self.policy().randomx.evidence;
-        let finding = finding(event, &mining, memory::read(event.pid), needed);
-        self.conclude(finding, None, None, &current);
+        let mut events = vec![event.clone()];
+        if against == Against::Workload {
+            events.extend(self.forefathers(event));
+        }
+        for event in events {
+            let finding = finding(&event, &mining, memory::read(event.pid), needed);
+            self.conclude(finding, None, None, &current);
+        }
+    }
+
+    /// The processes that begot a short-lived one: those above it in its cgroup that run the same file. They hold what
+    /// their children mine with.
+    fn forefathers(&self, event: &RoundingEvent) -> Vec<RoundingEvent> {
+        let path = self
+            .cgroups
+            .lock()
+            .ok()
+            .and_then(|mut c| c.path_of(event.cgroup_id));
+        let executable = process::executable_file(event.pid);
+        let (Some(path), Some(executable)) = (path, executable) else {
+            return Vec::new();
+        };
+        let mut forefathers = Vec::new();
+        let mut parent = event.parent_pid;
+        while forefathers.len() < MOST_FOREFATHERS && parent > 1 {
+            let related = process::executable_file(parent) == Some(executable)
+                && process::cgroup_path(parent).as_deref() == Some(&path);
+            let Some(running) = process::read(parent).filter(|_| related) else {
+                break;
+            };
+            forefathers.push(RoundingEvent {
+                pid: parent,
+                parent_pid: running.parent_pid,
+                start_boot_ns: running.start_boot_ns,
+                uid: running.uid,
+                comm: running.comm,
+                ..event.clone()
+            });
+            parent = running.parent_pid;
+        }
+        forefathers
     }
 
     /// Whether there is evidence against anybody.
     fn has_suspects(&self) -> bool {
         let randomx = self.randomx.lock().unwrap_or_else(PoisonError::into_inner);
-        !randomx.suspects(hayward_kernel::boot_ns()).is_empty()
+        let now = hayward_kernel::boot_ns();
+        !randomx.processes.suspects(now).is_empty() || !randomx.workloads.suspects(now).is_empty()
     }
 }
 

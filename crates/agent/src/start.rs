@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_detect::randomx::{Randomx, Settings};
 use hayward_kernel::{
     Kernel, KernelError, KernelOptions, Nudger, missing_privileges, require_privileges, size_class,
 };
@@ -96,7 +95,7 @@ impl Agent {
                 tables: RwLock::new(Tables::new(table)),
                 cgroups: Mutex::new(Cgroups::new(mount.clone())),
                 recorder,
-                randomx: Mutex::new(Randomx::new(Settings::default())),
+                randomx: Mutex::default(),
                 rounding_canary: AtomicU64::new(0),
                 seen: Mutex::default(),
                 canaries: AtomicU64::new(0),

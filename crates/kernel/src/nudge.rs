@@ -135,8 +135,8 @@ fn take_real_time_priority() -> bool {
     let parameters = libc::sched_param {
         sched_priority: PRIORITY,
     };
-    // SAFETY: the call reads the structure that it is given, which is on our stack; 0 is the calling thread.
     #[expect(unsafe_code, reason = "rustix does not wrap this call")]
+    // SAFETY: the call reads the structure that it is given, which is on our stack; 0 is the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
     result == 0
 }

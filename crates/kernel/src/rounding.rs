@@ -21,12 +21,12 @@ fn change_modes(seed: u64) -> u64 {
     let mut seed = seed;
     let mut saved = 0u32;
     let mut control = 0u32;
-    // SAFETY: what the block writes are the two words that it is given, whose borrows outlive it, and the registers
-    // that it names. It leaves MXCSR as it found it.
     #[expect(
         unsafe_code,
         reason = "there is no other way to set a thread's rounding mode"
     )]
+    // SAFETY: what the block writes are the two words that it is given, whose borrows outlive it, and the registers
+    // that it names. It leaves MXCSR as it found it.
     unsafe {
         std::arch::asm!(
             "stmxcsr [{saved}]",

@@ -44,7 +44,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             cgroups: Mutex::new(Cgroups::new(folder.to_owned())),
             recorder,
             canaries: AtomicU64::new(0),
-            randomx: Mutex::new(Randomx::new(Settings::default())),
+            randomx: Mutex::default(),
             rounding_canary: AtomicU64::new(0),
             seen: Mutex::default(),
             undecodable: AtomicU64::new(0),
