@@ -1,6 +1,6 @@
 //! From an outcome to the journal's line.
 
-use hayward_model::{Action, Finding, Outcome, Record, Verdict, Workload};
+use hayward_model::{Action, Finding, Guard, Outcome, Record, Verdict, Workload};
 use hayward_record::id;
 use hayward_rules::{
     Rule,
@@ -77,8 +77,14 @@ pub(crate) fn describe(
     }
 }
 
-/// The setting that decided where no rule did: what stands in the record as its rule and its reason.
+/// The setting or guard that decided where no rule did: what stands in the record as its rule and its reason.
 fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)> {
+    if finding.guard == Guard::Randomx {
+        return Some((
+            "randomx",
+            "its threads round as those of Monero miners do and nothing else is known to",
+        ));
+    }
     match (finding.rule, finding.done, &finding.evidence.unscanned) {
         (None, Some(Action::Killed), Some(_)) => Some((
             "unscanned",

@@ -218,3 +218,96 @@ fn lacks(mining: &Mining, memory: Option<Memory>, needed: RandomxEvidence) -> Op
 fn whole(number: f64) -> u32 {
     number.round() as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINER: Mining = Mining {
+        modes: [30, 30, 30, 30],
+        samples: 120,
+        seconds: 1.2,
+        threads: 1,
+        evidence_nats: 37.4,
+        flush_share: 1.0,
+    };
+
+    #[test]
+    fn beside_the_rounding_memory_is_needed_and_what_only_randomx_does_with_it() {
+        let plain = Mining {
+            flush_share: 0.4,
+            ..MINER
+        };
+        let memory = |mib, generated_code| {
+            Some(Memory {
+                mib,
+                generated_code,
+            })
+        };
+        for (needed, mining, memory, expected) in [
+            (RandomxEvidence::Strict, MINER, memory(256, false), None),
+            (RandomxEvidence::Strict, plain, memory(256, true), None),
+            (
+                RandomxEvidence::Strict,
+                plain,
+                memory(300, false),
+                Some("neither flushes"),
+            ),
+            (
+                RandomxEvidence::Strict,
+                MINER,
+                memory(255, true),
+                Some("less than the 256 MiB"),
+            ),
+            (
+                RandomxEvidence::Strict,
+                MINER,
+                None,
+                Some("could not be read"),
+            ),
+            (RandomxEvidence::Memory, plain, memory(300, false), None),
+            (
+                RandomxEvidence::Memory,
+                plain,
+                memory(20, true),
+                Some("less than the 256 MiB"),
+            ),
+            (RandomxEvidence::Rounding, plain, memory(20, false), None),
+            (RandomxEvidence::Rounding, plain, None, None),
+        ] {
+            let lacks = lacks(&mining, memory, needed);
+            match expected {
+                None => assert_eq!(lacks, None, "{needed:?} {memory:?}"),
+                Some(text) => assert!(lacks.is_some_and(|lacks| lacks.contains(text)), "{lacks:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_record_says_what_was_seen() {
+        let event = RoundingEvent {
+            thread: 8,
+            thread_start_boot_ns: 2,
+            pid: u32::MAX,
+            parent_pid: 6,
+            start_boot_ns: 1,
+            uid: 1000,
+            cgroup_id: 9,
+            comm: "x".to_owned(),
+            samples: Vec::new(),
+        };
+        let needed = RandomxEvidence::Memory;
+        let finding = finding(&event, &MINER, None, needed);
+        assert_eq!(
+            (finding.guard, finding.done),
+            (Guard::Randomx, Some(Action::Observed))
+        );
+        let mining = finding.evidence.mining.expect("evidence");
+        assert_eq!(
+            (mining.samples, mining.flushed, mining.milliseconds),
+            (120, 120, 1200)
+        );
+        assert_eq!((mining.nats, mining.memory_mib), (37, None));
+        assert!(mining.lacks.is_some());
+    }
+}

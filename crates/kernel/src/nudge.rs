@@ -1,5 +1,8 @@
 //! Threads that do nothing but wake: whatever runs on their processor is interrupted, and the sensor of the `randomx`
 //! guard sees where it rounds to. A thread that has a processor for itself would else be seen a few times a second.
+//!
+//! They are ordinary threads: one that has slept comes before one that has computed, on every scheduler that Linux has
+//! had. Real-time priority would change little, and is a privilege that the agent need not have.
 
 use std::{
     io,
@@ -15,8 +18,6 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// What such a thread needs is the frame of a system call.
 const STACK_BYTES: usize = 64 * 1024;
-/// Above every ordinary thread, below every other real-time one.
-const PRIORITY: i32 = 1;
 
 /// One such thread for each processor that this process may use. They end when this is dropped.
 #[derive(Debug)]
@@ -29,7 +30,6 @@ pub struct Nudger {
 struct Processor {
     number: usize,
     rate: Arc<AtomicU32>,
-    real_time: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,11 +43,9 @@ impl Nudger {
         };
         for number in (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)) {
             let rate = Arc::new(AtomicU32::new(0));
-            let real_time = Arc::new(AtomicBool::new(true));
             let body = {
                 let (rate, stop) = (rate.clone(), nudger.stop.clone());
-                let real_time = real_time.clone();
-                move || wake_at(number, &rate, &real_time, &stop)
+                move || wake_at(number, &rate, &stop)
             };
             let thread = std::thread::Builder::new()
                 .name(format!("nudge-{number}"))
@@ -56,7 +54,6 @@ impl Nudger {
             nudger.processors.push(Processor {
                 number,
                 rate,
-                real_time,
                 thread: Some(thread),
             });
         }
@@ -80,13 +77,6 @@ impl Nudger {
             thread.thread().unpark();
         }
     }
-
-    /// Whether all of them may interrupt at once. Where the system gives them no real-time priority, they wait until the
-    /// scheduler finds that it is their turn.
-    pub fn is_real_time(&self) -> bool {
-        let mut processors = self.processors.iter();
-        processors.all(|processor| processor.real_time.load(Relaxed))
-    }
 }
 
 impl Drop for Nudger {
@@ -102,14 +92,13 @@ impl Drop for Nudger {
     }
 }
 
-fn wake_at(number: usize, rate: &AtomicU32, real_time: &AtomicBool, stop: &AtomicBool) {
+fn wake_at(number: usize, rate: &AtomicU32, stop: &AtomicBool) {
     let mut processors = CpuSet::new();
     processors.set(number);
     if let Err(error) = sched_setaffinity(None, &processors) {
         tracing::warn!("processor {number} cannot be nudged: {error}");
         return;
     }
-    real_time.store(take_real_time_priority(), Relaxed);
     let mut seed = crate::boot_ns() ^ (number as u64) << 48 | 1;
     while !stop.load(Relaxed) {
         match rate.load(Relaxed) {
@@ -129,16 +118,6 @@ fn interval(rate: u32, random: u64) -> Duration {
     let mean = Duration::from_secs(1) / rate.max(1);
     let share = u32::try_from(random >> 44).unwrap_or(0);
     mean / 2 + mean * share / (1 << 20)
-}
-
-fn take_real_time_priority() -> bool {
-    let parameters = libc::sched_param {
-        sched_priority: PRIORITY,
-    };
-    #[expect(unsafe_code, reason = "rustix does not wrap this call")]
-    // SAFETY: the call reads the structure that it is given, which is on our stack; 0 is the calling thread.
-    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
-    result == 0
 }
 
 #[cfg(test)]

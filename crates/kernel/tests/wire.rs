@@ -4,7 +4,9 @@
 mod tests {
     use hayward_fuzz::{Corpus, throw};
     use hayward_kernel::wire::{WireError, decode};
-    use hayward_model::{Event, ExecEvent, KernelVerdict, UnscannedCause};
+    use hayward_model::{
+        Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample, UnscannedCause,
+    };
     use proptest::{collection::vec, prelude::*};
 
     const PATH_BYTES: usize = 512;
@@ -131,6 +133,73 @@ mod tests {
         })
     }
 
+    /// What `send_rounding` does, after `struct rounding_event`.
+    fn encode_rounding(event: &RoundingEvent) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [2, u32::try_from(event.samples.len()).expect("few")] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        for word in [
+            event.thread_start_boot_ns,
+            event.start_boot_ns,
+            event.cgroup_id,
+        ] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        for word in [event.thread, event.pid, event.parent_pid, event.uid] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.extend(event.comm.as_bytes());
+        bytes.resize(64, 0);
+        for sample in &event.samples {
+            let flush = if sample.flush { 4 } else { 0 };
+            let word = sample.boot_ns << 3 | flush | u64::from(sample.mode);
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.resize(128, 0);
+        bytes
+    }
+
+    fn rounding() -> impl Strategy<Value = RoundingEvent> {
+        let sample = (0..1u64 << 61, 0..4u8, any::<bool>()).prop_map(|(boot_ns, mode, flush)| {
+            RoundingSample {
+                boot_ns,
+                mode,
+                flush,
+            }
+        });
+        let numbers = (any::<[u64; 3]>(), any::<[u32; 4]>());
+        (numbers, "[a-z]{0,15}", vec(sample, 0..=8)).prop_map(|(numbers, comm, samples)| {
+            let ([thread_start_boot_ns, start_boot_ns, cgroup_id], words) = numbers;
+            let [thread, pid, parent_pid, uid] = words;
+            RoundingEvent {
+                thread,
+                thread_start_boot_ns,
+                pid,
+                parent_pid,
+                start_boot_ns,
+                uid,
+                cgroup_id,
+                comm,
+                samples,
+            }
+        })
+    }
+
+    #[test]
+    fn rounding_comes_out_as_it_was_put_in_and_too_many_samples_are_an_error() {
+        throw(300, &rounding(), |event| {
+            let mut bytes = encode_rounding(&event);
+            prop_assert_eq!(decode(&bytes), Ok(Event::Rounding(event)));
+            for cut in 0..64 {
+                prop_assert!(decode(&bytes[..cut]).is_err());
+            }
+            bytes[4] = 9;
+            prop_assert_eq!(decode(&bytes), Err(WireError::BadLength("samples")));
+            Ok(())
+        });
+    }
+
     #[test]
     fn a_path_whose_front_is_missing_says_so() {
         throw(100, &event(), |event| {
@@ -206,10 +275,10 @@ mod tests {
     #[test]
     fn decoding_arbitrary_bytes_never_panics() {
         // Behind a header that is right, so that most of it is read as fields.
-        let bytes = (vec(any::<u8>(), 0..2500), any::<bool>(), 0..7u32);
-        throw(1000, &bytes, |(mut bytes, header, verdict)| {
-            if header && bytes.len() >= 8 {
-                bytes[..4].copy_from_slice(&1u32.to_ne_bytes());
+        let bytes = (vec(any::<u8>(), 0..2500), 0..3u32, 0..7u32);
+        throw(1000, &bytes, |(mut bytes, kind, verdict)| {
+            if kind > 0 && bytes.len() >= 8 {
+                bytes[..4].copy_from_slice(&kind.to_ne_bytes());
                 bytes[4..8].copy_from_slice(&verdict.to_ne_bytes());
             }
             holds(&bytes)

@@ -51,6 +51,7 @@ fn outcome(line: &[u8], end: usize, name: &str) -> Outcome {
                     match_window: window.map(text),
                     unscanned: None,
                     fileless: false,
+                    mining: None,
                 },
             },
             mode: Mode::Enforce,

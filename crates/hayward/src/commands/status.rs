@@ -39,9 +39,7 @@ fn wait_for(socket: &Path, wanted: WaitFor, timeout: Duration) -> Result<StatusR
     loop {
         let answer: Result<StatusReport, Failure> = client::get(socket, "/v1/status");
         let now = match &answer {
-            Ok(report) if report.guards.values().all(|guard| guard.status == wanted) => {
-                return answer;
-            }
+            Ok(report) if all_are(report, wanted) => return answer,
             Ok(report) => {
                 let described = report.guards.iter().map(|(name, guard)| {
                     let reason = guard.reason.clone().unwrap_or_default();
@@ -59,6 +57,17 @@ fn wait_for(socket: &Path, wanted: WaitFor, timeout: Duration) -> Result<StatusR
         }
         std::thread::sleep(ASK_AGAIN);
     }
+}
+
+/// Whether that is the status of every guard that settings list, and they list one.
+fn all_are(report: &StatusReport, wanted: GuardStatus) -> bool {
+    let guards = report.guards.values();
+    let mut listed = guards.filter(|guard| guard.status != GuardStatus::Off || guard.switched_off);
+    let mut any = false;
+    listed.all(|guard| {
+        any = true;
+        guard.status == wanted
+    }) && any
 }
 
 fn print(report: &StatusReport) {
