@@ -8,6 +8,7 @@
 use std::{
     env,
     error::Error,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -48,14 +49,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The library as `randomx-rs` has built it. That crate says nowhere where, but cargo puts the folders of libraries of
-/// build dependencies into the loader's search path of a build script.
+/// The library as the build script of `randomx-rs` has left it. Cargo runs that one first, since it is a build
+/// dependency, and tells nobody where. It is looked for beside this build script; of several, which differ in nothing
+/// unless the crate has been updated, the newest is taken.
 fn archive() -> Result<PathBuf, Box<dyn Error>> {
-    let folders = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let found = env::split_paths(&folders)
-        .map(|folder| folder.join("librandomx.a"))
-        .find(|path| path.exists());
-    found.ok_or_else(|| format!("no librandomx.a in LD_LIBRARY_PATH ({folders:?})").into())
+    let this = env::current_exe()?;
+    let folder = this.ancestors().find(|path| path.ends_with("build"));
+    let folder = folder.ok_or_else(|| format!("{} is in no folder `build`", this.display()))?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path().join("out/lib/librandomx.a");
+        if let Ok(metadata) = path.metadata() {
+            found.push((metadata.modified()?, path));
+        }
+    }
+    let newest = found.into_iter().max();
+    newest
+        .map(|(_, path)| path)
+        .ok_or_else(|| format!("no librandomx.a below {}", folder.display()).into())
 }
 
 fn compile(
@@ -74,7 +85,10 @@ fn compile(
         let folder = archive.ancestors().nth(2).ok_or("no folder")?;
         command.arg("-I").arg(folder.join("include")).arg(archive);
     }
-    command.arg("-pthread").arg("-o").arg(to);
+    // The library's assembly does not say that it needs no executable stack, and it needs none.
+    command
+        .args(["-Wl,-z,noexecstack", "-pthread", "-o"])
+        .arg(to);
     let status = command.status();
     let status = status.map_err(|error| format!("{compiler}: {error}; install g++"))?;
     if status.success() {

@@ -68,7 +68,8 @@ void take_rests(Stretch stretch, Rest how) {
 	struct sigaction action = {};
 	action.sa_sigaction = rest;
 	action.sa_flags = SA_SIGINFO | SA_RESTART;
-	action.sa_mask = stretch_signals();
+	// All of them: whichever came would end a sleep too soon, that of --sample too.
+	sigfillset(&action.sa_mask);
 	sigaction(signal_of(stretch), &action, nullptr);
 	timers[stretch] = timer_of_thread(signal_of(stretch));
 	fire_after(timers[stretch], how.after);

@@ -10,7 +10,7 @@ struct Rest {
 	uint64_t length; // nanoseconds; 0 to yield the processor once
 };
 
-// The signals that end a stretch of hashing. None interrupts the handler of another.
+// The signals that end a stretch of hashing.
 enum Stretch { STRETCH_EVADE, STRETCH_DUTY };
 int signal_of(Stretch stretch);
 sigset_t stretch_signals();
