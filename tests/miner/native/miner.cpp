@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <string>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <thread>
@@ -65,8 +64,6 @@ int main(int count, char **arguments) {
 	rlimit memory = {8UL << 30, 8UL << 30};
 	setrlimit(RLIMIT_AS, &memory);
 	alarm(unsigned(options.seconds) + 900);
-	// Else the kernel would stretch a sleep of a microsecond to fifty.
-	prctl(PR_SET_TIMERSLACK, 1);
 	if (options.pin >= 0) {
 		cpu_set_t set;
 		CPU_ZERO(&set);

@@ -56,6 +56,8 @@ static void rest(int signal, siginfo_t *, void *) {
 	if (rests[stretch].length == 0) {
 		sched_yield();
 	} else {
+		// The kernel stretches a microsecond to some fifty, by its default slack. Without slack the time is over
+		// before the thread has left the processor, and then it does not leave.
 		timespec length = timespec_of(rests[stretch].length);
 		nanosleep(&length, nullptr);
 	}
