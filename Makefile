@@ -37,7 +37,7 @@ bench: build ## Measure, print the table, write target/bench.json and docs/perfo
 
 fuzz: ## Throw damaged input at everything that parses, a minute each: tests named *never_panics (SECONDS=60)
 	@tools/install-build-deps
-	HAYWARD_FUZZ_SECONDS=$(SECONDS) cargo test --profile fuzz -q --workspace --exclude hayward-tests --exclude hayward-benches --no-fail-fast never_panics -- --show-output
+	HAYWARD_FUZZ_SECONDS=$(SECONDS) cargo test --profile fuzz -q --workspace --exclude hayward-tests --exclude hayward-benches --exclude hayward-test-miner --no-fail-fast never_panics -- --show-output
 
 docs: build ## Write the generated references in docs/
 	$(BINARY) reference settings > docs/settings.md

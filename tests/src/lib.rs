@@ -1,6 +1,7 @@
 //! A place to run the built agent in, that reaches nothing beyond itself: a cgroup of its own, pins, socket, journal
 //! and metrics port of its own, and a lease of a minute. All of it is gone when the [`Host`] is dropped.
 
+mod benign;
 mod elf;
 mod host;
 mod launch;
@@ -8,6 +9,7 @@ mod programs;
 mod siege;
 mod sweep;
 
+pub use benign::{Benign, corpus, lookalike};
 pub use elf::{creator32, creator64, writer};
 pub use host::{Answer, BANNED, Host, Start, binary, get};
 pub use launch::{Ended, Launch, Way};
