@@ -41,9 +41,11 @@ mod tests {
         assert_eq!(answer.code, 0, "{answer:?}");
         assert!(answer.out.contains("killed before it ran"), "{answer:?}");
         let json = host.hayward(&["drill", "--json"]).ok().json();
-        assert_eq!(json["killed"], true);
-        assert_eq!(json["record"]["rule"], "builtin/test");
-        assert_eq!(json["record"]["action"], "killed");
+        let ending = &json["command"];
+        assert_eq!(ending["killed"], true);
+        assert_eq!(ending["record"]["rule"], "builtin/test");
+        assert_eq!(ending["record"]["action"], "killed");
+        assert_eq!(json.get("randomx"), None, "it is not listed");
     }
 
     #[test]

@@ -19,11 +19,16 @@ use std::{
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use crate::memory::CACHE_MIB;
+
 /// Id of the canary's own rule, which every table holds and no record shows.
 pub(crate) const CANARY_RULE: &str = "hayward/canary";
 
 /// How long a canary rounds, if nobody ends it before.
 const ROUNDING: Duration = Duration::from_secs(2);
+
+/// The same for a drill, which has to be found first.
+const MINING: Duration = Duration::from_secs(20);
 
 /// The canary's banned argument: no other process has a reason to know it.
 pub(crate) fn banned_argument() -> String {
@@ -89,7 +94,7 @@ impl Drop for CanaryCgroup {
 }
 
 /// This binary's bytes in memory: another inode, so that the rule which protects the agent's own does not hold.
-fn copy_of_self() -> io::Result<OwnedFd> {
+pub fn copy_of_self() -> io::Result<OwnedFd> {
     // Inherited on purpose: the launcher executes it.
     let descriptor = memfd_create("hayward-canary", MemfdFlags::empty())?;
     let mut copy = fs::File::from(descriptor);
@@ -113,4 +118,13 @@ pub fn round(cgroup: &str) -> io::Result<()> {
     fs::write(Path::new(cgroup).join("cgroup.procs"), "0")?;
     hayward_kernel::round_irregularly(ROUNDING);
     Ok(())
+}
+
+/// What `hayward canary-mining` does: holds as much memory as RandomX needs, and rounds as it does, for a while.
+pub fn mine() {
+    let mebibytes = usize::try_from(CACHE_MIB).unwrap_or(0) + 8;
+    // Written to, so that it is there.
+    let memory = vec![1u8; mebibytes << 20];
+    hayward_kernel::round_irregularly(MINING);
+    std::hint::black_box(memory);
 }

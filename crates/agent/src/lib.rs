@@ -32,7 +32,9 @@ mod watch;
 
 pub use agent::{Agent, AgentError};
 pub use api::{ForgetRequest, OffRequest, ReloadRequest, serve};
-pub use canary::{launch as launch_canary, round as round_as_canary};
+pub use canary::{
+    copy_of_self, launch as launch_canary, mine as mine_as_canary, round as round_as_canary,
+};
 pub use reload::ReloadReport;
 pub use rules::rules_of;
 pub use start::Running;

@@ -165,6 +165,9 @@ pub(crate) enum Command {
     /// Joins a cgroup and rounds as RandomX does, for a while.
     #[command(hide = true)]
     CanaryRounding { cgroup: String },
+    /// Holds memory and rounds as RandomX does, for a while.
+    #[command(hide = true)]
+    CanaryMining,
     /// What the canary does when nothing stops it.
     #[command(hide = true)]
     CanarySurvived { argument: String },

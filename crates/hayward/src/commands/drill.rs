@@ -1,16 +1,21 @@
 //! `hayward drill`: abuse, played harmlessly in a throwaway cgroup, to see that it is stopped.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    os::unix::{fs::MetadataExt, process::ExitStatusExt},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::MetadataExt, process::ExitStatusExt},
+    },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
 use hayward_agent::StatusReport;
 use hayward_model::{Action, Guard, GuardStatus, Record};
 use hayward_workload::cgroup2_mount;
+use serde::Serialize;
 
 use crate::{client, failure::Failure, show};
 
@@ -28,84 +33,176 @@ impl Drop for Throwaway {
     }
 }
 
+/// What is played for one guard.
+struct Play {
+    guard: Guard,
+    /// What the record names as its rule.
+    rule: &'static str,
+    /// Joins the cgroup and does what is to be stopped.
+    act: fn(&Path) -> Result<ExitStatus, Failure>,
+    /// What that is, and what became of it where all is well.
+    stopped: &'static str,
+    /// And where it is not.
+    not_stopped: &'static str,
+    /// Where to look then.
+    help: &'static str,
+}
+
+const PLAYS: [Play; 2] = [
+    Play {
+        guard: Guard::Command,
+        rule: "builtin/test",
+        act: banned_command,
+        stopped: "a banned command in a new container was killed before it ran",
+        not_stopped: "a banned command in a new container was NOT killed",
+        help: "whether `rules` names `builtin`",
+    },
+    Play {
+        guard: Guard::Randomx,
+        rule: "randomx",
+        act: rounding,
+        stopped: "a process that rounds as RandomX does was killed",
+        not_stopped: "a process that rounds as RandomX does was NOT killed",
+        help: "whether `nudge` is on",
+    },
+];
+
+/// How one play ended.
+#[derive(Serialize)]
+struct Ending {
+    killed: bool,
+    record: Option<Record>,
+}
+
 pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
     let status: StatusReport = client::get(socket, "/v1/status")?;
-    refuse_where_pointless(&status)?;
-    let mounts = fs::read("/proc/mounts")?;
-    let mount = cgroup2_mount(&mounts).ok_or(hayward_agent::AgentError::NoCgroup2)?;
-    let folder = mount.join(status.cgroup_root.trim_start_matches('/'));
-    let id: String = format!("{:064x}", std::process::id());
-    let path = folder.join(format!("docker-{id}.scope"));
-    fs::create_dir(&path).map_err(|error| {
-        Failure::Other(anyhow::anyhow!(
-            "cannot make the cgroup {}: {error}; run the drill as root",
-            path.display()
-        ))
-    })?;
-    let cgroup = Throwaway(path);
-    let id = fs::metadata(&cgroup.0)?.ino();
-    let since = jiff::Timestamp::now();
-    let outcome = Command::new("/bin/sh")
-        .args([
-            "-c",
-            r#"echo $$ > "$0/cgroup.procs" && exec /bin/sh -c 'exit 0' "$1""#,
-        ])
-        .arg(&cgroup.0)
-        .arg(hayward_rules::TEST_STRING)
-        .status()?;
-    let killed = outcome.signal() == Some(9);
-    let patience = if killed { PATIENCE } else { SHORT_PATIENCE };
-    let record = find_record(socket, since, id, patience)?;
-    if json {
-        show::json(&serde_json::json!({"killed": killed, "record": record}))?;
-    } else {
-        let line = record.as_ref().map(show::record).unwrap_or_default();
-        show::line(&format!(
-            "command: a banned command in a new container was {}",
-            if killed {
-                "killed before it ran"
-            } else {
-                "NOT killed"
+    let mut endings = BTreeMap::new();
+    let mut failures = Vec::new();
+    for play in &PLAYS {
+        let name = play.guard.name();
+        match pointless(&status, play.guard) {
+            // A guard that nobody listed is no failure, unless it is the only one that could be played.
+            Some(failure) if play.guard == Guard::Command => failures.push(failure),
+            Some(failure) => {
+                if !json {
+                    show::line(&format!("{name}: {failure}"));
+                }
             }
-        ));
-        show::line(&format!("  {line}"));
-    }
-    match (killed, record) {
-        (true, Some(record)) if record.action == Action::Killed => Ok(()),
-        (true, _) => Err(Failure::NotSo("it was killed, and no record came of it".to_owned())),
-        (false, Some(record)) if record.action == Action::Observed => {
-            let help = "set `mode: enforce` for the agent and the guard, and `response: kill`, then `hayward reload`";
-            Err(Failure::NotSo(format!("it was seen and spared, because the mode is observe; {help}")))
+            None => {
+                let ending = play.run(socket, &status)?;
+                if !json {
+                    play.show(&ending);
+                }
+                failures.extend(play.failure(&ending));
+                endings.insert(name, ending);
+            }
         }
-        (false, _) => Err(Failure::NotSo(
-            "it was not stopped; see `hayward status` for the reason, whether `scope` covers containers, and whether `rules` names `builtin`".to_owned(),
-        )),
+    }
+    if json && !endings.is_empty() {
+        show::json(&endings)?;
+    }
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure),
+        None => Ok(()),
     }
 }
 
-/// Where nothing would be stopped, that is said at once, with the reason and what to do.
-fn refuse_where_pointless(status: &StatusReport) -> Result<(), Failure> {
-    let name = Guard::Command.name();
+impl Play {
+    fn run(&self, socket: &Path, status: &StatusReport) -> Result<Ending, Failure> {
+        let mounts = fs::read("/proc/mounts")?;
+        let mount = cgroup2_mount(&mounts).ok_or(hayward_agent::AgentError::NoCgroup2)?;
+        let folder = mount.join(status.cgroup_root.trim_start_matches('/'));
+        let id: String = format!("{:064x}", std::process::id());
+        let path = folder.join(format!("docker-{id}.scope"));
+        fs::create_dir(&path).map_err(|error| {
+            Failure::Other(anyhow::anyhow!(
+                "cannot make the cgroup {}: {error}; run the drill as root",
+                path.display()
+            ))
+        })?;
+        let cgroup = Throwaway(path);
+        let id = fs::metadata(&cgroup.0)?.ino();
+        let since = jiff::Timestamp::now();
+        let killed = (self.act)(&cgroup.0)?.signal() == Some(9);
+        let patience = if killed { PATIENCE } else { SHORT_PATIENCE };
+        let record = find_record(socket, self.rule, since, id, patience)?;
+        Ok(Ending { killed, record })
+    }
+
+    fn show(&self, ending: &Ending) {
+        let text = if ending.killed {
+            self.stopped
+        } else {
+            self.not_stopped
+        };
+        show::line(&format!("{}: {text}", self.guard));
+        let line = ending.record.as_ref().map(show::record);
+        show::line(&format!("  {}", line.unwrap_or_default()));
+    }
+
+    fn failure(&self, ending: &Ending) -> Option<Failure> {
+        let guard = self.guard;
+        let text = match (ending.killed, &ending.record) {
+            (true, Some(record)) if record.action == Action::Killed => return None,
+            (true, _) => format!("{guard}: it was killed, and no record came of it"),
+            (false, Some(record)) if record.action == Action::Observed => format!(
+                "{guard}: it was seen and spared, because the mode is observe; set `mode: enforce` for the agent and the guard, and `response: kill`, then `hayward reload`"
+            ),
+            (false, _) => format!(
+                "{guard}: it was not stopped; see `hayward status` for the reason, whether `scope` covers containers, and {}",
+                self.help
+            ),
+        };
+        Some(Failure::NotSo(text))
+    }
+}
+
+/// A shell with the test string of the built-in rules on its command line.
+fn banned_command(cgroup: &Path) -> Result<ExitStatus, Failure> {
+    let shell = [r"/bin/sh", "-c", "exit 0", hayward_rules::TEST_STRING];
+    in_cgroup(cgroup, &shell)
+}
+
+/// A copy of this binary that holds memory and rounds: the binary itself is never acted on.
+fn rounding(cgroup: &Path) -> Result<ExitStatus, Failure> {
+    let copy = hayward_agent::copy_of_self()?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd());
+    in_cgroup(cgroup, &[&path, "canary-mining"])
+}
+
+/// A shell joins the cgroup, and then becomes the command.
+fn in_cgroup(cgroup: &Path, command: &[&str]) -> Result<ExitStatus, Failure> {
+    Ok(Command::new("/bin/sh")
+        .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
+        .arg(cgroup)
+        .args(command)
+        .status()?)
+}
+
+/// Why nothing of a guard is played, where nothing would be stopped: with the reason and what to do.
+fn pointless(status: &StatusReport, guard: Guard) -> Option<Failure> {
+    let name = guard.name();
     let Some(guard) = status.guards.get(name) else {
-        return Err(Failure::NotSo(format!("the agent has no guard `{name}`")));
+        return Some(Failure::NotSo(format!("the agent has no guard `{name}`")));
     };
     let reason = guard.reason.as_deref().unwrap_or("no reason is given");
     match guard.status {
-        GuardStatus::Off if guard.switched_off => Err(Failure::NotSo(format!(
+        GuardStatus::Off if guard.switched_off => Some(Failure::NotSo(format!(
             "nothing was played: the guard `{name}` is off ({reason}); switch it on with `hayward on`"
         ))),
-        GuardStatus::Off => Err(Failure::NotSo(format!(
+        GuardStatus::Off => Some(Failure::NotSo(format!(
             "nothing was played: the guard `{name}` is off ({reason}); list it there and `hayward reload`"
         ))),
-        GuardStatus::Absent => Err(Failure::Kernel(format!(
+        GuardStatus::Absent => Some(Failure::Kernel(format!(
             "nothing was played: this kernel cannot carry the guard `{name}` ({reason}); `hayward probe` shows what it lacks"
         ))),
-        GuardStatus::Enforcing | GuardStatus::Observing | GuardStatus::Degraded => Ok(()),
+        GuardStatus::Enforcing | GuardStatus::Observing | GuardStatus::Degraded => None,
     }
 }
 
 fn find_record(
     socket: &Path,
+    rule: &str,
     since: jiff::Timestamp,
     cgroup: u64,
     patience: Duration,
@@ -113,7 +210,7 @@ fn find_record(
     let deadline = Instant::now() + patience;
     let since = since.checked_sub(Duration::from_secs(1))?;
     loop {
-        let path = format!("/v1/events?since={since}&rule=builtin/test");
+        let path = format!("/v1/events?since={since}&rule={rule}");
         let records: Vec<Record> = client::get_lines(socket, &path)?;
         let of_cgroup = |record: &Record| {
             record

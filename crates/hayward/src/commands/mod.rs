@@ -76,6 +76,10 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             argument,
         } => Err(hayward_agent::launch_canary(&cgroup, &descriptor, &argument).into()),
         Command::CanaryRounding { cgroup } => Ok(hayward_agent::round_as_canary(&cgroup)?),
+        Command::CanaryMining => {
+            hayward_agent::mine_as_canary();
+            Ok(())
+        }
         Command::CanarySurvived { argument } => Err(Failure::NotSo(format!(
             "the canary {argument} was not stopped"
         ))),
