@@ -13,6 +13,7 @@ mod plot;
 mod sample;
 mod spawn;
 mod spawner;
+mod switch;
 mod thrash;
 
 use std::path::PathBuf;
@@ -44,6 +45,12 @@ enum Helper {
     /// Started by the benchmark itself, to start programs from inside a cgroup.
     #[command(hide = true)]
     Spawner(spawner::Spawner),
+    /// Started by the benchmark itself, to switch between two processes inside a cgroup.
+    #[command(hide = true)]
+    PingPong(switch::PingPongHelper),
+    /// Started by that.
+    #[command(hide = true)]
+    EchoBytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,12 +61,16 @@ enum What {
     Spawn,
     Kills,
     Agent,
+    Switch,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Helper::Spawner(spawner)) = arguments.helper {
-        return spawner.run();
+    match arguments.helper {
+        Some(Helper::Spawner(spawner)) => return spawner.run(),
+        Some(Helper::PingPong(helper)) => return helper.run(),
+        Some(Helper::EchoBytes) => return switch::echo_bytes(),
+        None => {}
     }
     let binary = arguments.binary.unwrap_or_default();
     let binary = binary
@@ -84,6 +95,9 @@ fn main() -> Result<()> {
     }
     if wanted(What::Kills) {
         figures.push(kills::measure(&binary, arguments.starts)?);
+    }
+    if wanted(What::Switch) {
+        figures.extend(switch::measure(&binary)?);
     }
     if wanted(What::Agent) {
         figures.extend(agent::measure(&binary)?);

@@ -3,17 +3,19 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::MetadataExt, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use hayward_kernel::{Kernel, KernelOptions};
+use hayward_model::ScopePolicy;
 use hayward_tests::{Host, Start};
 use serde::{Deserialize, Serialize};
 
-use crate::corpus;
+use crate::{corpus, sample::Samples};
 
 /// How many strings are banned.
 pub(crate) const STRINGS: usize = 30_000;
@@ -57,6 +59,46 @@ pub(crate) fn start_and_wait(host: &mut Host) -> Result<Duration> {
         bail!("ready, but {status}");
     }
     Ok(took)
+}
+
+/// The kernel side alone, with 30,000 banned strings, not attached. `inside` is in scope.
+pub(crate) fn kernel(host: &Host, policy: ScopePolicy) -> Result<Kernel> {
+    let options = KernelOptions {
+        pins: host.pins.clone(),
+        root_cgroup: fs::metadata(&host.cgroup)?.ino(),
+        lease: Duration::from_secs(60),
+        uid_min: None,
+        users_policy: ScopePolicy::OUT,
+        fileless_kill: false,
+        unscanned_kill: false,
+    };
+    let kernel = Kernel::load(&options, corpus::table(STRINGS).words(), &[0])?;
+    kernel.set_scope(fs::metadata(&host.inside)?.ino(), policy)?;
+    Ok(kernel)
+}
+
+/// What `time` says with the programs attached, against what it says without, in turns.
+pub(crate) fn pairs(
+    kernel: &mut Kernel,
+    count: usize,
+    mut time: impl FnMut() -> Result<f64>,
+) -> Result<Samples> {
+    let mut ratios = Vec::new();
+    for pair in 0..count {
+        // Which comes first changes, so that a drift of the machine counts for both.
+        let mut times = [0.0; 2];
+        for with in [pair % 2, 1 - pair % 2] {
+            if with == 1 {
+                kernel.activate()?;
+            }
+            times[with] = time()?;
+            if with == 1 {
+                kernel.detach()?;
+            }
+        }
+        ratios.push(times[1] / times[0]);
+    }
+    Ok(Samples::new(ratios))
 }
 
 /// The smallest program there is, so that as little as possible hides what starting it costs.

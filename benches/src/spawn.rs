@@ -2,17 +2,16 @@
 //! turns. A pair takes a fifth of a second, so that there can be enough of them to tell a thousandth; that is why the
 //! programs are attached and detached here, and no agent is started and stopped for each.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
-use hayward_kernel::{Kernel, KernelOptions, Pins};
+use hayward_kernel::Pins;
 use hayward_model::{Guard, Mode, ScopePolicy};
 use hayward_tests::Host;
 
 use crate::{
-    corpus,
     figure::Figure,
-    place::{self, Batch, STRINGS, SpawnerProcess},
+    place::{self, Batch, SpawnerProcess},
     sample::Samples,
 };
 
@@ -57,40 +56,14 @@ fn ratios(host: &Host, program: &Path) -> Result<Samples> {
         "spawn: {}, {PAIRS} pairs of {STARTS} starts, with and without the guard",
         program.display()
     );
-    let mut kernel = Kernel::load(
-        &KernelOptions {
-            pins: host.pins.clone(),
-            root_cgroup: fs::metadata(&host.cgroup)?.ino(),
-            lease: Duration::from_secs(60),
-            uid_min: None,
-            users_policy: ScopePolicy::OUT,
-            fileless_kill: false,
-            unscanned_kill: false,
-        },
-        corpus::table(STRINGS).words(),
-        &[0],
-    )?;
-    let inside = fs::metadata(&host.inside)?.ino();
-    kernel.set_scope(inside, ScopePolicy::of(Guard::Command, Mode::Enforce))?;
+    let mut kernel = place::kernel(host, ScopePolicy::of(Guard::Command, Mode::Enforce))?;
     let mut spawner = SpawnerProcess::start(&host.inside, program)?;
     let batch = Batch::of(STARTS);
     let warm_up = Batch::of(WARM_UP);
-    let mut ratios = Vec::new();
-    for pair in 0..PAIRS {
-        // Which comes first changes, so that a drift of the machine counts for both.
-        let mut times = [0.0; 2];
-        for with in [pair % 2, 1 - pair % 2] {
-            if with == 1 {
-                kernel.activate()?;
-            }
-            spawner.run(&warm_up)?;
-            times[with] = Samples::new(spawner.run(&batch)?).median();
-            if with == 1 {
-                kernel.detach()?;
-            }
-        }
-        ratios.push(times[1] / times[0]);
-    }
+    let ratios = place::pairs(&mut kernel, PAIRS, || {
+        spawner.run(&warm_up)?;
+        Ok(Samples::new(spawner.run(&batch)?).median())
+    })?;
     let checked = kernel.counters()?.checked;
     ensure!(
         checked >= PAIRS as u64 * u64::from(STARTS),
@@ -98,5 +71,5 @@ fn ratios(host: &Host, program: &Path) -> Result<Samples> {
     );
     drop(kernel);
     hayward_kernel::uninstall(&Pins::new(&host.pins))?;
-    Ok(Samples::new(ratios))
+    Ok(ratios)
 }

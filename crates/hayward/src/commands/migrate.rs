@@ -14,6 +14,7 @@ const SETTINGS: &str = "# Written by `hayward migrate cryptnono`.\n\
 mode: enforce\n\
 scope: { include: [containers] }\n\
 guards:\n  command: { response: kill, rules: [builtin, RULES] }\n\
+\u{20} randomx: { response: kill }   # in the place of its Monero detector\n\
 compat: [cryptnono]   # its log lines, so that alerts go on\n";
 
 pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failure> {

@@ -1,0 +1,229 @@
+//! What the `randomx` guard adds to a context switch, and what its interruptions take.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write, pipe, stdin, stdout},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use hayward_kernel::{Cell, Nudger, Pins, Statistics};
+use hayward_model::{Guard, Mode, ScopePolicy};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::{
+    figure::Figure,
+    place,
+    sample::{Samples, real},
+};
+
+const PAIRS: usize = 400;
+/// There and back again, so often in a batch.
+const ROUND_TRIPS: u32 = 10_000;
+const BATCHES: usize = 40;
+/// As often as a processor is ever interrupted; see `steer.rs` of the agent.
+const OFTEN: u32 = 160;
+const NUDGED_FOR: Duration = Duration::from_secs(10);
+/// No instance of programs has this number.
+const NO_INSTANCE: u64 = u64::MAX - 1;
+
+pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
+    eprintln!("switch: {PAIRS} pairs of {ROUND_TRIPS} round trips over a pipe");
+    let host = place::host(binary);
+    let policy = ScopePolicy::of(Guard::Command, Mode::Enforce).with(Guard::Randomx, Mode::Enforce);
+    let mut kernel = place::kernel(&host, policy)?;
+    if let Some(error) = kernel.failure(Guard::Randomx) {
+        anyhow::bail!("{error}");
+    }
+    let mut pong = PingPong::start(&host.inside)?;
+    let ratios = place::pairs(&mut kernel, PAIRS, || pong.run())?;
+
+    let counting = Statistics::enable()?;
+    kernel.activate()?;
+    let pins = Pins::new(&host.pins);
+    let instance = kernel.cells().get(Cell::ActiveInstance)?;
+    let mut beyond = Vec::new();
+    for _ in 0..BATCHES {
+        let mut ns = |instance| -> Result<f64> {
+            kernel.cells().set(Cell::ActiveInstance, instance)?;
+            let before = counting.of_attached(&pins, "on_fpu_deactivated")?;
+            pong.run()?;
+            let after = counting.of_attached(&pins, "on_fpu_deactivated")?;
+            Ok(real(after.ns - before.ns) / real(after.runs - before.runs))
+        };
+        beyond.push(ns(instance)? - ns(NO_INSTANCE)?);
+    }
+    drop(counting);
+    drop(pong);
+    drop(kernel);
+    hayward_kernel::uninstall(&pins)?;
+    let beyond = Samples::new(beyond);
+    let share = nudging()?;
+    Ok(vec![
+        Figure {
+            key: "randomx.switch_ns",
+            what: "kernel time per switch event, beyond the program when it returns at once"
+                .to_owned(),
+            value: beyond.median(),
+            unit: "ns",
+            spread: beyond.spread(1),
+            floor: Some(100.0),
+            aim: Some(40.0),
+        },
+        Figure {
+            key: "randomx.switch_ratio",
+            what: "two processes over a pipe, with the guards against without".to_owned(),
+            value: ratios.median(),
+            unit: "",
+            spread: ratios.spread(4),
+            floor: Some(1.02),
+            aim: Some(1.005),
+        },
+        Figure {
+            key: "randomx.nudge_pct",
+            what: format!(
+                "interrupting a busy processor {OFTEN} times a second, of that processor"
+            ),
+            value: share,
+            unit: "%",
+            spread: format!("the threads' own time, over {} s", NUDGED_FOR.as_secs()),
+            floor: Some(0.2),
+            aim: Some(0.05),
+        },
+    ])
+}
+
+/// The share of a processor that its nudging thread uses, in hundredths, while something else keeps it busy.
+fn nudging() -> Result<f64> {
+    let busy = std::thread::spawn(|| {
+        let began = Instant::now();
+        while began.elapsed() < NUDGED_FOR + Duration::from_secs(1) {
+            std::hint::spin_loop();
+        }
+    });
+    let nudger = Nudger::start()?;
+    for processor in nudger.processors() {
+        nudger.set_rate(processor, OFTEN);
+    }
+    let before = nudgers_time()?;
+    std::thread::sleep(NUDGED_FOR);
+    let after = nudgers_time()?;
+    let processors = nudger.processors().count();
+    drop(nudger);
+    let _ = busy.join();
+    let used = Duration::from_nanos(after - before).as_secs_f64();
+    Ok(used / NUDGED_FOR.as_secs_f64() * 100.0 / real(processors as u64))
+}
+
+/// Nanoseconds on a processor, of all threads with that name.
+fn nudgers_time() -> Result<u64> {
+    let mut total = 0;
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.starts_with("nudge-") {
+            let text = fs::read_to_string(task.join("schedstat"))?;
+            let ns = text
+                .split_whitespace()
+                .next()
+                .and_then(|ns| ns.parse::<u64>().ok());
+            total += ns.context("schedstat")?;
+        }
+    }
+    Ok(total)
+}
+
+/// Two processes in the cgroup that hand each other a byte.
+struct PingPong {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl PingPong {
+    fn start(cgroup: &Path) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("ping-pong")
+            .arg(cgroup)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (input, output) = child
+            .stdin
+            .take()
+            .zip(child.stdout.take())
+            .context("pipes")?;
+        Ok(Self {
+            child,
+            input,
+            output: BufReader::new(output),
+        })
+    }
+
+    /// Seconds for one batch.
+    fn run(&mut self) -> Result<f64> {
+        writeln!(self.input)?;
+        self.input.flush()?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        line.trim().parse().context("the answer")
+    }
+}
+
+impl Drop for PingPong {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PingPongHelper {
+    /// The cgroup to join.
+    cgroup: PathBuf,
+}
+
+impl PingPongHelper {
+    /// Joins the cgroup with a child on the same processor; each line of standard input is a batch.
+    pub(crate) fn run(&self) -> Result<()> {
+        fs::write(self.cgroup.join("cgroup.procs"), "0")?;
+        let mut processors = CpuSet::new();
+        processors.set(0);
+        sched_setaffinity(None, &processors)?;
+        let (there_end, mut there) = pipe()?;
+        let (mut back, back_end) = pipe()?;
+        let mut echo = Command::new(std::env::current_exe()?)
+            .arg("echo-bytes")
+            .stdin(there_end)
+            .stdout(back_end)
+            .spawn()?;
+        for line in stdin().lock().lines() {
+            line?;
+            let began = Instant::now();
+            for _ in 0..ROUND_TRIPS {
+                there.write_all(b"x")?;
+                let mut byte = [0];
+                back.read_exact(&mut byte)?;
+            }
+            let mut out = stdout().lock();
+            writeln!(out, "{}", began.elapsed().as_secs_f64())?;
+            out.flush()?;
+        }
+        echo.kill()?;
+        echo.wait()?;
+        Ok(())
+    }
+}
+
+/// Hands every byte back.
+pub(crate) fn echo_bytes() -> Result<()> {
+    let mut byte = [0];
+    let (mut input, mut output) = (stdin().lock(), stdout().lock());
+    while input.read(&mut byte)? == 1 {
+        output.write_all(&byte)?;
+        output.flush()?;
+    }
+    Ok(())
+}
