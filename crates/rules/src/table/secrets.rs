@@ -98,6 +98,15 @@ impl Secrets {
         if self.strings.is_empty() {
             return ranges;
         }
+        let whole = match text.strip_suffix(REPLACEMENT) {
+            Some(rest) if cut.end => rest,
+            _ => text,
+        };
+        let bare = whole.strip_prefix(REPLACEMENT).unwrap_or(whole);
+        if cut.start && cut.end && self.is_inside(bare) {
+            ranges.push(0..text.len());
+            return ranges;
+        }
         if cut.start {
             let skipped = if text.starts_with(REPLACEMENT) {
                 REPLACEMENT.len()
@@ -106,10 +115,6 @@ impl Secrets {
             };
             ranges.extend(self.tail_at(&text[skipped..]).map(|end| 0..skipped + end));
         }
-        let whole = match text.strip_suffix(REPLACEMENT) {
-            Some(rest) if cut.end => rest,
-            _ => text,
-        };
         for start in 0..whole.len() {
             let (found, open) = self.longest_at(&whole[start..]);
             if open && cut.end {
@@ -145,6 +150,18 @@ impl Secrets {
         (1..self.longest.min(text.len() + 1))
             .rev()
             .find(|end| self.is_tail(&text[..*end]))
+    }
+
+    /// Whether `text` stands in the middle of some string: cut from there, it has neither of the string's ends. Texts
+    /// cut at both ends are longer than most strings, so that this seldom looks at any.
+    fn is_inside(&self, text: &[u8]) -> bool {
+        let within = |string: &[u8]| {
+            let mut places = string.windows(text.len());
+            places.any(|place| place.eq_ignore_ascii_case(text))
+        };
+        !text.is_empty()
+            && text.len() < self.longest
+            && self.strings.iter().any(|string| within(string))
     }
 
     fn is_tail(&self, tail: &[u8]) -> bool {
@@ -204,6 +221,10 @@ mod tests {
         start: false,
         end: true,
     };
+    const BOTH: Cut = Cut {
+        start: true,
+        end: true,
+    };
 
     #[test]
     fn what_a_cut_leaves_of_a_secret_is_found() {
@@ -218,6 +239,10 @@ mod tests {
         assert_eq!(at("\u{fffd}en word b", START), [(0, 10)]);
         assert_eq!(at("a hid\u{fffd}", END), [(2, 8)]);
         assert_eq!(at("xhidex", Cut::default()), [(1, 5)]);
+        assert_eq!(at("IDDEN wo", BOTH), [(0, 8)]);
+        assert_eq!(at("\u{fffd}dden\u{fffd}", BOTH), [(0, 10)]);
+        assert!(at("idden wx", BOTH).is_empty());
+        assert!(at("", BOTH).is_empty());
     }
 
     #[test]
