@@ -5,7 +5,7 @@
 use std::{fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
-use hayward_kernel::{Kernel, KernelOptions, Pins};
+use hayward_kernel::{Kernel, KernelOptions, Pins, Variant};
 use hayward_model::{Guard, Mode, ScopePolicy};
 use hayward_tests::Host;
 
@@ -66,6 +66,7 @@ fn ratios(host: &Host, program: &Path) -> Result<Samples> {
             users_policy: ScopePolicy::OUT,
             fileless_kill: false,
             unscanned_kill: false,
+            variants: Variant::ALL,
         },
         corpus::table(STRINGS).words(),
         &[0],

@@ -6,15 +6,12 @@ use hayward_model::ScopePolicy;
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, Pins,
+    Cell, Cells, Counters, KernelError, Pins, Variant,
     error::Doing,
-    object::{COMMAND, Load, SCOPE},
+    object::{COMMAND, Embedded, Load, SCOPE},
     pins::{LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     table::{self, size_class},
 };
-
-const COMMAND_TABLES: &str = "command_tables";
-const SCOPE_TABLES: &str = "scope_tables";
 
 /// What the kernel side needs to start.
 #[derive(Debug, Clone)]
@@ -33,6 +30,8 @@ pub struct KernelOptions {
     pub fileless_kill: bool,
     /// Programs that could not be judged are killed.
     pub unscanned_kill: bool,
+    /// Variants of the programs that are tried, the first that loads being taken.
+    pub variants: &'static [Variant],
 }
 
 /// The kernel side of a running agent. Dropping it leaves everything in force.
@@ -43,6 +42,7 @@ pub struct Kernel {
     command: Programs,
     scope: Programs,
     instance: u64,
+    variants: &'static [Variant],
     adopted: bool,
     _lock: PinsLock,
 }
@@ -51,7 +51,7 @@ pub struct Kernel {
 #[derive(Debug)]
 struct Programs {
     object: Object,
-    tables: &'static str,
+    embedded: &'static Embedded,
     class: usize,
     links: Vec<Link>,
 }
@@ -76,8 +76,9 @@ impl Kernel {
             .max()
             .unwrap_or(0)
             + 1;
-        let scope = Programs::load(&pins, SCOPE, instance, SCOPE_TABLES, scope_words)?;
-        let command = Programs::load(&pins, COMMAND, instance, COMMAND_TABLES, command_words)?;
+        let variants = options.variants;
+        let scope = Programs::load(&SCOPE, variants, &pins, instance, scope_words)?;
+        let command = Programs::load(&COMMAND, variants, &pins, instance, command_words)?;
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -85,6 +86,7 @@ impl Kernel {
             command,
             scope,
             instance,
+            variants,
             adopted,
             _lock: lock,
         };
@@ -147,9 +149,9 @@ impl Kernel {
             return self.scope.swap(scope_words);
         }
         let instance = self.instance + 1;
-        let pins = &self.pins;
-        let mut command = Programs::load(pins, COMMAND, instance, COMMAND_TABLES, command_words)?;
-        let mut scope = Programs::load(pins, SCOPE, instance, SCOPE_TABLES, scope_words)?;
+        let (pins, variants) = (&self.pins, self.variants);
+        let mut command = Programs::load(&COMMAND, variants, pins, instance, command_words)?;
+        let mut scope = Programs::load(&SCOPE, variants, pins, instance, scope_words)?;
         command.swap(command_words)?;
         scope.swap(scope_words)?;
         scope.attach(pins, instance)?;
@@ -257,23 +259,24 @@ impl EventStream<'_> {
 
 impl Programs {
     fn load(
+        embedded: &'static Embedded,
+        variants: &[Variant],
         pins: &Pins,
-        bytes: &'static [u8],
         instance: u64,
-        tables: &'static str,
         words: &[u32],
     ) -> Result<Self, KernelError> {
         let class = size_class(words.len() * 4)?;
-        let object = Load {
-            bytes,
+        let (object, _) = Load {
+            programs: embedded,
+            variants,
             pins: Some(pins),
             instance,
-            tables: (tables, class),
+            class,
         }
         .load()?;
         Ok(Self {
             object,
-            tables,
+            embedded,
             class,
             links: Vec::new(),
         })
@@ -281,12 +284,13 @@ impl Programs {
 
     /// Swaps the table for one of the same size class.
     fn swap(&self, words: &[u32]) -> Result<(), KernelError> {
-        table::swap(&self.map(self.tables)?, self.tables, self.class, words)
+        let tables = self.embedded.tables;
+        table::swap(&self.map(tables)?, tables, self.class, words)
     }
 
     /// Where the map of tables is pinned.
     fn tables(&self, pins: &Pins) -> PathBuf {
-        pins.map(&format!("{}-{}", self.tables, self.class))
+        pins.map(&format!("{}-{}", self.embedded.tables, self.class))
     }
 
     /// Attaches every program that hangs on an event by itself, and pins the link.

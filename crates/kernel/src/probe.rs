@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    object::{COMMAND, Load, SCOPE},
+    object::{COMMAND, Embedded, Load, SCOPE, Variant},
     table::{self, size_class},
 };
 
@@ -24,8 +24,8 @@ pub fn probe() -> Vec<Feature> {
         type_information(),
         bpf_file_system(),
         cgroup2(),
-        loads("command", COMMAND, "command_tables"),
-        loads("scope", SCOPE, "scope_tables"),
+        loads("command", &COMMAND),
+        loads("scope", &SCOPE),
         large_tables(),
         lsm(),
     ]
@@ -77,20 +77,25 @@ fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
     }
 }
 
-fn loads(name: &'static str, bytes: &'static [u8], tables: &'static str) -> Feature {
+fn loads(name: &'static str, programs: &'static Embedded) -> Feature {
     let class = size_class(0).unwrap_or_default();
     match (Load {
-        bytes,
+        programs,
+        variants: Variant::ALL,
         pins: None,
         instance: 0,
-        tables: (tables, class),
+        class,
     }
     .load())
     {
-        Ok(_) => Feature {
+        Ok((_, variant)) => Feature {
             name,
             present: true,
-            detail: "its programs load".to_owned(),
+            detail: match variant {
+                Variant::WithBpfLoop => "its programs load",
+                Variant::WithoutBpfLoop => "its programs load, in the variant without bpf_loop",
+            }
+            .to_owned(),
         },
         Err(error) => Feature {
             name,

@@ -42,7 +42,7 @@ pub(crate) const KERNELS: [Kernel; 3] = [
         name: "bullseye-security",
         archive: Archive::Security,
         suite: "bullseye-security",
-        script: "absent",
+        script: "command",
     },
 ];
 
