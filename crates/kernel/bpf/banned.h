@@ -115,6 +115,7 @@ static __always_inline void look_over_block(struct match_context *context, u32 a
 		candidates |= (u64)in_set(table, TABLE_SHORT_STARTS, first) << index;
 		scratch->places[places] = filter_bit(first | (u32)FILTER_FOLD, context->filter_shift) | index << PLACE_BITS;
 	}
+	places = forget(places);
 	for (u32 i = 0; i < BLOCK; i++) {
 		u32 place, bit;
 
