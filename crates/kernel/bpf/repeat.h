@@ -23,7 +23,6 @@
 #define repeat(count, step, context) bpf_loop(count, step, context, 0)
 #define forget(number) (number)
 
-
 #else
 
 #define POINTERS_ARE_FOUND_AGAIN 1

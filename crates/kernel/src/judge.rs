@@ -35,7 +35,7 @@ impl KernelJudge {
             variants,
             pins: None,
             instance: 0,
-            class,
+            table_bytes: words.len() * 4,
         }
         .load()?;
         let map = object.maps().find(|map| map.name() == COMMAND.tables);

@@ -271,7 +271,7 @@ impl Programs {
             variants,
             pins: Some(pins),
             instance,
-            class,
+            table_bytes: words.len() * 4,
         }
         .load()?;
         Ok(Self {

@@ -72,8 +72,8 @@ pub(crate) struct Load<'a> {
     pub pins: Option<&'a Pins>,
     /// Number of this set of programs.
     pub instance: u64,
-    /// Size class of the tables.
-    pub class: usize,
+    /// Size of the first table; those that replace it are of the same size class.
+    pub table_bytes: usize,
 }
 
 /// The section of `constants` in `bpf/maps.h`, as the name of its map shows it.
@@ -87,12 +87,12 @@ impl Load<'_> {
             return Err(KernelError::NoTypeInformation);
         }
         send_libbpf_log_to_tracing();
-        let template = table::inner_map("template", self.class)?;
+        let (template, class) = table::template(self.table_bytes)?;
         let mut last = Err(io::Error::from(io::ErrorKind::InvalidInput))
             .doing(|| "load no variant of the kernel programs".to_owned());
         for variant in self.variants {
             last = self
-                .open(*variant, &template)?
+                .open(*variant, &template, class)?
                 .load()
                 .doing(|| "load the kernel programs".to_owned())
                 .map(|object| (object, *variant));
@@ -104,12 +104,17 @@ impl Load<'_> {
         last
     }
 
-    fn open(&self, variant: Variant, template: &MapHandle) -> Result<OpenObject, KernelError> {
+    fn open(
+        &self,
+        variant: Variant,
+        template: &MapHandle,
+        class: usize,
+    ) -> Result<OpenObject, KernelError> {
         let tables = self.programs.tables;
         let mut open = ObjectBuilder::default()
             .open_memory(variant.of(self.programs))
             .doing(|| "open the embedded kernel programs".to_owned())?;
-        self.set_constants(&mut open)?;
+        self.set_constants(&mut open, class)?;
         if self.pins.is_some() {
             // What hangs on no event is for tests, and costs the verifier as much again.
             for mut program in open.progs_mut() {
@@ -127,7 +132,7 @@ impl Load<'_> {
                 && !name.contains("rodata")
             {
                 let file = if name == tables {
-                    format!("{name}-{}", self.class)
+                    format!("{name}-{class}")
                 } else {
                     name.clone()
                 };
@@ -139,9 +144,9 @@ impl Load<'_> {
     }
 
     /// Fills `constants` of `bpf/maps.h`: the instance, then the mask.
-    fn set_constants(&self, open: &mut OpenObject) -> Result<(), KernelError> {
+    fn set_constants(&self, open: &mut OpenObject, class: usize) -> Result<(), KernelError> {
         let doing = || "set the constants of the kernel programs".to_owned();
-        let mask = (self.class / 4 - 1) as u64;
+        let mask = (class / 4 - 1) as u64;
         let mut map = open
             .maps_mut()
             .find(|map| map.name().to_string_lossy().contains(CONSTANTS))

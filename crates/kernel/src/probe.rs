@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     object::{COMMAND, Embedded, Load, SCOPE, Variant},
-    table::{self, size_class},
+    table,
 };
 
 /// Something that a guard needs or makes use of.
@@ -78,13 +78,12 @@ fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
 }
 
 fn loads(name: &'static str, programs: &'static Embedded) -> Feature {
-    let class = size_class(0).unwrap_or_default();
     match (Load {
         programs,
         variants: Variant::ALL,
         pins: None,
         instance: 0,
-        class,
+        table_bytes: 0,
     }
     .load())
     {
