@@ -112,18 +112,17 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 	return scratch->failed ? scratch->failed : verdict;
 }
 
-/* Judges one command line by one table from beginning to end, where need be by the next one. */
+/* Judges one command line by one table from beginning to end, where need be by the next one. Global functions look for
+ * the table by themselves, and may find another that was put in force meanwhile: then what was found means nothing. A
+ * table stays where it is for as long as a program runs that has seen it, so its address tells whether it is the same. */
 static __always_inline u32 judge_by_one_table(struct scratch *scratch, const u32 **table, u64 start, u64 end,
 					      struct task_struct *task, struct file *file, u32 *decider)
 {
 #pragma clang loop unroll(disable)
 	for (int round = 0; round < 2; round++) {
 		u32 verdict = judge(scratch, *table, start, end, task, file, decider);
-		const u32 *now;
+		const u32 *now = command_table();
 
-		if (!POINTERS_ARE_FOUND_AGAIN)
-			return verdict;
-		now = command_table();
 		if (now == *table)
 			return verdict;
 		if (!now)

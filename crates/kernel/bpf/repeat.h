@@ -8,24 +8,19 @@
  *
  * Their global functions take numbers alone, so the context waits in a map while its step is not running. Pointers that
  * the verifier watches over cannot: they stand first in a context, and `find` sets them again. From the member `first`
- * on, the context is kept.
- *
- * So a table may be swapped for another between two steps. What was found then means nothing, and is looked for again:
- * POINTERS_ARE_FOUND_AGAIN. A table that was in force when a program began stays where it is until the program has
- * ended, so its address tells whether it still is. */
+ * on, the context is kept. A table may be swapped for another between two steps; who repeats a step looks whether it
+ * was. */
 #pragma once
 #include "maps.h"
 
 #ifndef WITHOUT_BPF_LOOP
 
-#define POINTERS_ARE_FOUND_AGAIN 0
 #define REPEATABLE(step, type, first, find)
 #define repeat(count, step, context) bpf_loop(count, step, context, 0)
 #define forget(number) (number)
 
 #else
 
-#define POINTERS_ARE_FOUND_AGAIN 1
 #define MAX_STEPS 16
 #define CONTEXT_BYTES 128
 /* Rounds of one loop. A thousand times a thousand are more than any count here, and each end of a loop is a branch that

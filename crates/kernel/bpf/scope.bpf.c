@@ -115,8 +115,8 @@ static __always_inline u32 policy_of_path(struct cgroup *cgroup, const char *pat
 		return scope_policy(cgroup);
 	context.length = length - 1;
 	repeat(MAX_SCOPE_ENTRIES, entry_step, &context);
-	/* Whoever swapped the table enters all cgroups again. */
-	if (POINTERS_ARE_FOUND_AGAIN && scope_table() != context.table)
+	/* Steps may have seen two tables; see repeat.h. Whoever swapped them enters all cgroups again. */
+	if (scope_table() != context.table)
 		return scope_policy(cgroup);
 	return context.policy;
 }

@@ -369,6 +369,38 @@ mod tests {
     }
 
     #[test]
+    fn a_table_swapped_during_a_judgement_changes_no_verdict() {
+        with_each_variant("swap", |place| {
+            let mut kernel = place.kernel(true);
+            let group = place.group("box");
+            let scope = place.scope(Mode::Enforce);
+            let strings = (0..900).map(|number| format!("{number}-of-another").into_bytes());
+            let mut rules = table().rules().to_vec();
+            rules[0].banned.extend(strings);
+            let other = CommandTable::compile(rules, 4, |_| 0).expect("good rules");
+            let tables = [other, table()];
+            // Beginnings of banned strings keep the programs busy, so that swaps hit them.
+            let long = "hayward-test-sentine 1-of-anothe ".repeat(300);
+            std::thread::scope(|threads| {
+                let starts = threads.spawn(|| {
+                    for _ in 0..150 {
+                        let harmless = run_in(&group, "/bin/true", &[&long, &long]);
+                        assert!(harmless.success(), "{harmless:?}");
+                        let banned = run_in(&group, "/bin/true", &[&long, &long, BANNED]);
+                        assert_eq!(banned.signal(), Some(9));
+                    }
+                });
+                for table in tables.iter().cycle().take_while(|_| !starts.is_finished()) {
+                    kernel
+                        .replace_tables(table.words(), scope.words())
+                        .expect("a swap");
+                }
+            });
+            assert_eq!(kernel.counters().expect("counters").unscanned_long, 0);
+        });
+    }
+
+    #[test]
     fn a_new_cgroups_entry_is_what_the_table_says_of_its_path() {
         with_each_variant("entries", |place| {
             let mut kernel = place.kernel(true);
