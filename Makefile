@@ -26,7 +26,7 @@ test: ## Pass every test: format, lints, unit, property, end to end, virtual mac
 	@tools/install-test-deps
 	@tools/test
 
-vm-test: build ## Run the tests in virtual machines with Debian's kernels
+vm-test: build ## Run the tests in virtual machines with distributions' kernels
 	@tools/install-test-deps
 	@cargo run -q -p xtask -- vm --binary $(BINARY)
 

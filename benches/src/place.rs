@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use hayward_kernel::{Kernel, KernelOptions};
+use hayward_kernel::{Kernel, KernelOptions, Variant};
 use hayward_model::ScopePolicy;
 use hayward_tests::{Host, Start};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,7 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy) -> Result<Kernel> {
         users_policy: ScopePolicy::OUT,
         fileless_kill: false,
         unscanned_kill: false,
+        variants: Variant::ALL,
     };
     let kernel = Kernel::load(&options, corpus::table(STRINGS).words(), &[0])?;
     kernel.set_scope(fs::metadata(&host.inside)?.ino(), policy)?;

@@ -4,6 +4,11 @@
 use std::{env, path::PathBuf, process::Command};
 
 const OBJECTS: [&str; 3] = ["command", "randomx", "scope"];
+/// Each object is there for kernels with bpf_loop and, by the define of bpf/repeat.h, for those without.
+const VARIANTS: [(&str, &[&str]); 2] = [
+    ("bpf.o", &[]),
+    ("without-bpf-loop.bpf.o", &["-DWITHOUT_BPF_LOOP"]),
+];
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -17,19 +22,21 @@ fn main() {
         Ok("aarch64") => "-D__TARGET_ARCH_arm64",
         _ => "-D__TARGET_ARCH_x86",
     };
-    for object in OBJECTS {
+    let both = |object| VARIANTS.map(|(suffix, defines)| (object, suffix, defines));
+    for (object, suffix, defines) in OBJECTS.into_iter().flat_map(both) {
         let status = Command::new(&clang)
             .args([
                 "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror",
             ])
             .arg(target)
+            .args(defines)
             .arg("-I")
             .arg(&headers)
             .arg("-Ibpf")
             .arg("-c")
             .arg(format!("bpf/{object}.bpf.c"))
             .arg("-o")
-            .arg(out.join(format!("{object}.bpf.o")))
+            .arg(out.join(format!("{object}.{suffix}")))
             .status();
         assert!(
             status.is_ok_and(|status| status.success()),

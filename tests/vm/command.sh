@@ -23,11 +23,14 @@ dies banned-dies-in-child-cgroup /test/box/inner $banned
 mkdir $cgroups/test/box/new
 dies banned-dies-in-new-cgroup /test/box/new $banned
 dies banned-dies-in-a-long-line /test/box "$(head -c 100000 /dev/zero | tr '\0' x) $banned"
+long=$(head -c 120000 /dev/zero | tr '\0' x)
+exits banned-dies-behind-240-kilobytes 137 \
+	sh -c "echo \$\$ > $cgroups/test/box/cgroup.procs && exec /test/program $ran \"\$0\" \"\$0\" $banned" "$long"
 lives benign-lives /test/box harmless
 lives out-of-scope-lives /test/outside $banned
 lives out-of-root-lives /other $banned
 writes record-is-there '"killed".*"rule":"builtin/test".*"/bin/busybox".*"cgroup":"/test/box/inner"' hayward events --json
-writes metrics-count 'hayward_verdicts_total\{guard="command",action="killed"\} 4' \
+writes metrics-count 'hayward_verdicts_total\{guard="command",action="killed"\} 5' \
 	wget -q -O - http://127.0.0.1:9752/metrics
 deep=/test/box
 for _ in $(seq 200); do deep=$deep/x; done
@@ -41,6 +44,25 @@ exits off 0 hayward off
 lives banned-lives-while-off /test/box $banned
 exits on 0 hayward on
 dies banned-dies-when-on-again /test/box $banned
+
+# 60,000 strings take more than 4 MiB. Kernels that have no such map values refuse them, and keep the old rules.
+{
+	echo 'rules: [{ id: many/strings, reason: test, banned: ['
+	seq 60000 | awk '{ printf "\"%08x-of-one-kind\",\n", $1 * 40503 % 2147483648 }'
+	echo ']}]'
+} >/test/many.yaml
+sed "s|builtin|builtin, /test/many.yaml|" $settings >/test/small.yaml
+cp $settings /test/kept.yaml
+cp /test/small.yaml $settings
+if hayward probe | grep -q 'up to 4 MiB'; then
+	exits too-many-strings-are-refused 4 hayward reload
+	grep -q 'the largest that this kernel takes' /tmp/output || failed refusal-says-why "$(cat /tmp/output)"
+else
+	exits many-strings-are-taken 0 hayward reload
+fi
+dies banned-dies-after-many-strings /test/box $banned
+mv /test/kept.yaml $settings
+exits reload-again 0 hayward reload
 
 echo "== without the agent"
 end_agent KILL
@@ -80,6 +102,8 @@ lives banned-lives-after-the-lease /test/box $banned
 exits short-lease-uninstall 0 hayward uninstall --config /test/short.yaml
 
 echo "== with the capabilities of the unit alone"
+# Before Linux 5.11, maps count as locked memory; the unit has as much of it as it wants.
+ulimit -l "$(sed -n 's/^LimitMEMLOCK=infinity/unlimited/p' /test/hayward.service)"
 set=$(sed -n 's/^CapabilityBoundingSet=//p' /test/hayward.service | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
 launcher="setpriv.util-linux --no-new-privs --bounding-set -all,$set"
 enforces unit-enforces --config $settings

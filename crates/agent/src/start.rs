@@ -13,7 +13,8 @@ use std::{
 };
 
 use hayward_kernel::{
-    Kernel, KernelError, KernelOptions, Nudger, missing_privileges, require_privileges, size_class,
+    Kernel, KernelError, KernelOptions, Nudger, Variant, missing_privileges, require_privileges,
+    size_class,
 };
 use hayward_model::{Action, Guard, GuardStatus};
 use hayward_policy::Policy;
@@ -310,6 +311,7 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
         users_policy: policy.scope_rules().general(),
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
+        variants: Variant::ALL,
     }
 }
 

@@ -115,6 +115,7 @@ static __always_inline void look_over_block(struct match_context *context, u32 a
 		candidates |= (u64)in_set(table, TABLE_SHORT_STARTS, first) << index;
 		scratch->places[places] = filter_bit(first | (u32)FILTER_FOLD, context->filter_shift) | index << PLACE_BITS;
 	}
+	places = forget(places);
 	for (u32 i = 0; i < BLOCK; i++) {
 		u32 place, bit;
 
@@ -216,6 +217,7 @@ static long match_step(u32 index, struct match_context *context)
 	}
 	return 0;
 }
+REPEATABLE(match_step, struct match_context, cells, find_scratch_and_table)
 
 /* Scans the whole command line: each step consumes a byte, a candidate or a block, or shortens the state, so three
  * steps a byte are enough. Returns false where the end was not reached all the same. */
@@ -235,7 +237,7 @@ __noinline int find_banned(void)
 	scratch->reported = 0;
 	scratch->block_end = 0;
 	scratch->candidates = 0;
-	bpf_loop(3 * (LINE_BOUND + 1), match_step, &context, 0);
+	repeat(3 * (LINE_BOUND + 1), match_step, &context);
 	if (scratch->base + scratch->at < scratch->length && !scratch->failed)
 		return 0;
 	base_word = word(table, context.cells + 2 * scratch->state);

@@ -30,7 +30,6 @@ static __always_inline u64 wide(const u32 *table, u32 offset)
 }
 
 struct decision {
-	struct scratch *scratch;
 	const u32 *table;
 	u64 matched;
 	u64 now;
@@ -60,12 +59,12 @@ static long decide_group(u32 group, struct decision *decision)
 	decision->decider = group;
 	return 1;
 }
+REPEATABLE(decide_group, struct decision, matched, find_table)
 
 /* Finds the group that decides. Expects the command line's place in `scratch`. Groups that enforce come first. */
 static __always_inline u32 decide(struct scratch *scratch, const u32 *table, u64 executable_hits, u32 *decider)
 {
 	struct decision decision = {
-		.scratch = scratch,
 		.table = table,
 		.matched = (scratch->hits | ~wide(table, TABLE_BANNED_LO)) &
 			   (executable_hits | ~wide(table, TABLE_EXECUTABLE_LO)) & wide(table, TABLE_LIVE_LO),
@@ -75,7 +74,7 @@ static __always_inline u32 decide(struct scratch *scratch, const u32 *table, u64
 	if (!decision.matched)
 		return EXEC_CLEAN;
 	decision.now = bpf_ktime_get_boot_ns();
-	bpf_loop(MAX_GROUPS, decide_group, &decision, 0);
+	repeat(MAX_GROUPS, decide_group, &decision);
 	*decider = decision.decider;
 	return decision.verdict;
 }
@@ -111,6 +110,26 @@ static __always_inline u32 judge(struct scratch *scratch, const u32 *table, u64 
 		return scratch->failed;
 	verdict = decide(scratch, table, executable_hits, decider);
 	return scratch->failed ? scratch->failed : verdict;
+}
+
+/* Judges one command line by one table from beginning to end, where need be by the next one. Global functions look for
+ * the table by themselves, and may find another that was put in force meanwhile: then what was found means nothing. A
+ * table stays where it is for as long as a program runs that has seen it, so its address tells whether it is the same. */
+static __always_inline u32 judge_by_one_table(struct scratch *scratch, const u32 **table, u64 start, u64 end,
+					      struct task_struct *task, struct file *file, u32 *decider)
+{
+#pragma clang loop unroll(disable)
+	for (int round = 0; round < 2; round++) {
+		u32 verdict = judge(scratch, *table, start, end, task, file, decider);
+		const u32 *now = command_table();
+
+		if (now == *table)
+			return verdict;
+		if (!now)
+			break;
+		*table = now;
+	}
+	return EXEC_TOO_LONG;
 }
 
 static __always_inline bool has_no_name(struct file *file)
@@ -264,7 +283,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	file = mm->exe_file;
 	/* To look at the clock takes as long as a sixth of a judgement: few are timed. */
 	began = count(COUNT_CHECKED, 1) % TIMED_EVERY ? 0 : bpf_ktime_get_boot_ns();
-	verdict = judge(scratch, table, start, end, task, file, &decider);
+	verdict = judge_by_one_table(scratch, &table, start, end, task, file, &decider);
 	if (verdict == EXEC_CLEAN && is_fileless(task, file)) {
 		decider = MAX_GROUPS;
 		verdict = cell(CELL_FILELESS_KILL) ? EXEC_KILLED : EXEC_OBSERVED;
@@ -304,6 +323,6 @@ int judge_line(u64 *context)
 
 	if (!scratch || !table)
 		return 0;
-	verdict = judge(scratch, table, address, address + length, NULL, NULL, &decider);
+	verdict = judge_by_one_table(scratch, &table, address, address + length, NULL, NULL, &decider);
 	return verdict | (verdict <= EXEC_SPARED ? scratch->rule[decider & (MAX_GROUPS - 1)] << 8 : 0);
 }

@@ -10,24 +10,22 @@ static __always_inline u32 word(const u32 *table, u32 offset)
 
 /* Where the parts of a DFA lie, looked up once and not at every byte. */
 struct dfa {
-	const u32 *table;
 	u32 classes, transitions;
 };
 
 static __always_inline struct dfa dfa_at(const u32 *table, u32 dfa)
 {
 	return (struct dfa){
-		.table = table,
 		.classes = word(table, dfa + DFA_CLASSES),
 		.transitions = word(table, dfa + DFA_TRANSITIONS),
 	};
 }
 
-static __always_inline u32 dfa_step(const struct dfa *dfa, u32 state, u8 byte)
+static __always_inline u32 dfa_step(const u32 *table, const struct dfa *dfa, u32 state, u8 byte)
 {
-	u32 column = word(dfa->table, dfa->classes + byte);
+	u32 column = word(table, dfa->classes + byte);
 
-	return word(dfa->table, dfa->transitions + state + column);
+	return word(table, dfa->transitions + state + column);
 }
 
 static __always_inline u32 dfa_accepts(const u32 *table, u32 dfa, u32 state)

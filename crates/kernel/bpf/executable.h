@@ -50,6 +50,7 @@ static long cross_mount(u32 index, struct climb *climb)
 	climb->mount = parent;
 	return 0;
 }
+REPEATABLE(cross_mount, struct climb, dfa, find_scratch)
 
 /* Reads the next component's name into scratch->bytes and climbs past it. Returns its length, 0 at the root. */
 static __always_inline u32 next_name(struct climb *climb)
@@ -57,7 +58,7 @@ static __always_inline u32 next_name(struct climb *climb)
 	struct dentry *dentry;
 	long length;
 
-	bpf_loop(MAX_COMPONENTS, cross_mount, climb, 0);
+	repeat(MAX_COMPONENTS, cross_mount, climb);
 	if (climb->finished)
 		return 0;
 	dentry = climb->dentry;
@@ -68,6 +69,7 @@ static __always_inline u32 next_name(struct climb *climb)
 
 struct name_context {
 	struct scratch *scratch;
+	const u32 *table;
 	struct dfa dfa;
 	u32 length;
 };
@@ -78,22 +80,23 @@ static long name_step(u32 index, struct name_context *context)
 
 	if (index >= context->length)
 		return 1;
-	scratch->state = dfa_step(&context->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
+	scratch->state = dfa_step(context->table, &context->dfa, scratch->state, scratch->bytes[index & (CHUNK - 1)]);
 	return scratch->state == 0;
 }
+REPEATABLE(name_step, struct name_context, dfa, find_scratch_and_table)
 
 /* Feeds the DFA one component, which lies in scratch->bytes, and its `/`. Returns false where the DFA is dead. */
 __noinline int match_name(u32 dfa, u32 length)
 {
 	struct scratch *scratch = current_scratch();
 	const u32 *table = command_table();
-	struct name_context context = { .scratch = scratch, .length = length };
+	struct name_context context = { .scratch = scratch, .table = table, .length = length };
 
 	if (!scratch || !table)
 		return 0;
 	context.dfa = dfa_at(table, dfa);
-	bpf_loop(MAX_NAME, name_step, &context, 0);
-	scratch->state = dfa_step(&context.dfa, scratch->state, '/');
+	repeat(MAX_NAME, name_step, &context);
+	scratch->state = dfa_step(table, &context.dfa, scratch->state, '/');
 	return scratch->state != 0;
 }
 
@@ -105,6 +108,7 @@ static long match_component(u32 index, struct climb *climb)
 		return 1;
 	return 0;
 }
+REPEATABLE(match_component, struct climb, dfa, find_scratch)
 
 /* Most rules name programs, and most programs have another name: its first bytes decide, before anything is climbed.
  * The name of what is mounted by itself is another, that of the place where it is mounted. */
@@ -121,7 +125,7 @@ static __always_inline bool is_ruled_out(const u32 *table, u32 executables, stru
 	for (int i = 0; i < FIRST_BYTES; i++) {
 		if (!first[i])
 			return false;
-		state = dfa_step(&dfa, state, first[i]);
+		state = dfa_step(table, &dfa, state, first[i]);
 		if (!state)
 			return true;
 	}
@@ -136,7 +140,7 @@ static __always_inline u32 find_executable(struct scratch *scratch, const u32 *t
 
 	start_climb(&climb, task, file);
 	scratch->state = word(table, dfa + DFA_START);
-	bpf_loop(MAX_COMPONENTS, match_component, &climb, 0);
+	repeat(MAX_COMPONENTS, match_component, &climb);
 	return dfa_accepts(table, dfa, scratch->state);
 }
 
@@ -155,6 +159,7 @@ static long write_component(u32 index, struct climb *climb)
 			      climb->scratch->bytes);
 	return 0;
 }
+REPEATABLE(write_component, struct climb, dfa, find_scratch)
 
 /* Writes the path to the end of event.path, from its last component backwards; a path too long loses its front. */
 static __noinline void write_path(struct scratch *scratch, struct task_struct *task, struct file *file)
@@ -162,7 +167,7 @@ static __noinline void write_path(struct scratch *scratch, struct task_struct *t
 	struct climb climb = { .scratch = scratch, .start = EVENT_PATH };
 
 	start_climb(&climb, task, file);
-	bpf_loop(MAX_COMPONENTS, write_component, &climb, 0);
+	repeat(MAX_COMPONENTS, write_component, &climb);
 	scratch->event.path_bytes = EVENT_PATH - climb.start;
 	if (!climb.finished)
 		scratch->event.flags |= EXEC_PATH_CUT;

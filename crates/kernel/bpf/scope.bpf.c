@@ -40,8 +40,27 @@ struct {
 	__type(value, struct path_scratch);
 } path_scratches SEC(".maps");
 
+static __always_inline const u32 *scope_table(void)
+{
+	u32 zero = 0;
+	void *inner = bpf_map_lookup_elem(&scope_tables, &zero);
+
+	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+}
+
+static __always_inline struct path_scratch *current_path_scratch(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&path_scratches, &zero);
+}
+
+#define find_path_and_table(context) \
+	(((context)->scratch = current_path_scratch()) && ((context)->table = scope_table()))
+
 struct path_context {
 	struct path_scratch *scratch;
+	const u32 *table;
 	struct dfa dfa;
 	u32 length;
 };
@@ -52,9 +71,10 @@ static long path_step(u32 index, struct path_context *context)
 
 	if (index >= context->length)
 		return 1;
-	scratch->state = dfa_step(&context->dfa, scratch->state, scratch->bytes[index & (PATH_SIZE - 1)]);
+	scratch->state = dfa_step(context->table, &context->dfa, scratch->state, scratch->bytes[index & (PATH_SIZE - 1)]);
 	return scratch->state == 0;
 }
+REPEATABLE(path_step, struct path_context, dfa, find_path_and_table)
 
 struct entry_context {
 	struct path_scratch *scratch;
@@ -68,38 +88,36 @@ static long entry_step(u32 index, struct entry_context *context)
 	const u32 *table = context->table;
 	u32 entry = SCOPE_ENTRIES + index * SCOPE_ENTRY_WORDS;
 	u32 dfa = word(table, entry + SCOPE_DFA);
-	struct path_context path = { .scratch = context->scratch, .length = context->length };
+	struct path_context path = { .scratch = context->scratch, .table = table, .length = context->length };
 
 	if (index >= word(table, SCOPE_COUNT))
 		return 1;
 	path.dfa = dfa_at(table, dfa);
 	path.scratch->state = word(table, dfa + DFA_START);
-	bpf_loop(PATH_SIZE, path_step, &path, 0);
+	repeat(PATH_SIZE, path_step, &path);
 	if (!dfa_accepts(table, dfa, path.scratch->state))
 		return 0;
 	context->policy = word(table, entry + SCOPE_POLICY);
 	return 1;
 }
+REPEATABLE(entry_step, struct entry_context, length, find_path_and_table)
 
 /* Policy by path: that of the first entry that accepts it. A path too long to be whole falls under its parent's. */
 static __always_inline u32 policy_of_path(struct cgroup *cgroup, const char *path)
 {
 	struct entry_context context = {};
-	u32 zero = 0;
-	void *inner = bpf_map_lookup_elem(&scope_tables, &zero);
 	long length;
 
-	context.scratch = bpf_map_lookup_elem(&path_scratches, &zero);
-	if (!inner || !context.scratch)
-		return 0;
-	context.table = bpf_map_lookup_elem(inner, &zero);
-	if (!context.table)
+	if (!find_path_and_table(&context))
 		return 0;
 	length = bpf_probe_read_kernel_str(context.scratch->bytes, PATH_SIZE, path);
 	if (length <= 1 || length > SCOPE_PATH + 1)
 		return scope_policy(cgroup);
 	context.length = length - 1;
-	bpf_loop(MAX_SCOPE_ENTRIES, entry_step, &context, 0);
+	repeat(MAX_SCOPE_ENTRIES, entry_step, &context);
+	/* Steps may have seen two tables; see repeat.h. Whoever swapped them enters all cgroups again. */
+	if (scope_table() != context.table)
+		return scope_policy(cgroup);
 	return context.policy;
 }
 

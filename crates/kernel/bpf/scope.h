@@ -5,11 +5,14 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "maps.h"
+#include "repeat.h"
 
 /* Levels that are climbed without a call for each. */
 #define NEAR_LEVELS 16
 /* A cgroup holds a pointer to each of its ancestors in one allocation of at most 4 MiB: none lies deeper. */
 #define MAX_CGROUP_DEPTH (1 << 19)
+
+#define find_nothing(context) 1
 
 struct ancestors {
 	struct cgroup *cgroup;
@@ -40,6 +43,7 @@ static long is_root_step(u32 index, struct ancestors *ancestors)
 	}
 	return climb_cgroup(ancestors);
 }
+REPEATABLE(is_root_step, struct ancestors, cgroup, find_nothing)
 
 static long policy_step(u32 index, struct ancestors *ancestors)
 {
@@ -53,6 +57,7 @@ static long policy_step(u32 index, struct ancestors *ancestors)
 	}
 	return climb_cgroup(ancestors);
 }
+REPEATABLE(policy_step, struct ancestors, cgroup, find_nothing)
 
 /* Whether `cgroup` lies below (or is) the root that everything is confined to. */
 static __always_inline bool below_root(struct cgroup *cgroup)
@@ -70,7 +75,7 @@ static __always_inline bool below_root(struct cgroup *cgroup)
 		cgroup = parent->cgroup;
 	}
 	ancestors.cgroup = cgroup;
-	bpf_loop(MAX_CGROUP_DEPTH, is_root_step, &ancestors, 0);
+	repeat(MAX_CGROUP_DEPTH, is_root_step, &ancestors);
 	return ancestors.found;
 }
 
@@ -92,7 +97,7 @@ static __always_inline u32 scope_policy(struct cgroup *cgroup)
 		cgroup = parent->cgroup;
 	}
 	ancestors.cgroup = cgroup;
-	bpf_loop(MAX_CGROUP_DEPTH, policy_step, &ancestors, 0);
+	repeat(MAX_CGROUP_DEPTH, policy_step, &ancestors);
 	return ancestors.policy;
 }
 

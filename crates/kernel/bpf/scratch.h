@@ -3,6 +3,7 @@
 #pragma once
 #include "maps.h"
 #include "dfa.h"
+#include "repeat.h"
 
 /* Longer command lines are left to the agent. */
 #define LINE_BOUND (256 * 1024)
@@ -78,6 +79,11 @@ static __always_inline struct scratch *current_scratch(void)
 
 	return bpf_map_lookup_elem(&scratches, &zero);
 }
+
+/* What a context begins with; see repeat.h. */
+#define find_scratch(context) ((context)->scratch = current_scratch())
+#define find_table(context) ((context)->table = command_table())
+#define find_scratch_and_table(context) (find_scratch(context) && find_table(context))
 
 /* The lesser of two. The verifier of Linux 6.1 does not carry a bound over to a copy of the register, so the compiler
  * must not know that this is one: the register that is compared is then the one that is used. */

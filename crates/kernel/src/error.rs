@@ -34,7 +34,7 @@ pub enum KernelError {
     NoTypeInformation,
     /// The process may not use BPF.
     #[error(
-        "not allowed to {what}: run as root, or with CAP_BPF and CAP_PERFMON (see packaging/hayward.service)"
+        "not allowed to {what}: run as root, or with CAP_BPF and CAP_PERFMON and, before Linux 5.11, as much locked memory as it takes (see packaging/hayward.service)"
     )]
     NoPrivileges {
         /// What was tried.

@@ -5,7 +5,7 @@ use libbpf_rs::{MapCore, Object, ProgramInput};
 use std::os::fd::AsFd;
 
 use crate::{
-    KernelError, RunTime, Statistics,
+    KernelError, RunTime, Statistics, Variant,
     error::Doing,
     object::{COMMAND, Load},
     statistics::run_time,
@@ -22,17 +22,23 @@ pub struct KernelJudge {
 }
 
 impl KernelJudge {
-    /// Loads the program and puts a table in its maps, which nobody else sees.
+    /// Loads the program, as this kernel takes it, and puts a table in its maps, which nobody else sees.
     pub fn new(words: &[u32]) -> Result<Self, KernelError> {
+        Self::of(Variant::ALL, words)
+    }
+
+    /// The same for the first of some variants that loads.
+    pub fn of(variants: &[Variant], words: &[u32]) -> Result<Self, KernelError> {
         let class = size_class(words.len() * 4)?;
-        let object = Load {
-            bytes: COMMAND,
+        let (object, _) = Load {
+            programs: &COMMAND,
+            variants,
             pins: None,
             instance: 0,
-            tables: Some(("command_tables", class)),
+            table_bytes: words.len() * 4,
         }
         .load()?;
-        let map = object.maps().find(|map| map.name() == "command_tables");
+        let map = object.maps().find(|map| map.name() == COMMAND.tables);
         if let Some(map) = map {
             table::swap(&map, "command_table", class, words)?;
         }

@@ -6,15 +6,12 @@ use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, Pins, RoundingCounts,
+    Cell, Cells, Counters, KernelError, Pins, RoundingCounts, Variant,
     error::Doing,
-    object::{COMMAND, Load, RANDOMX, SCOPE},
+    object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
     pins::{LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     table::{self, size_class},
 };
-
-const COMMAND_TABLES: &str = "command_tables";
-const SCOPE_TABLES: &str = "scope_tables";
 
 /// What the kernel side needs to start.
 #[derive(Debug, Clone)]
@@ -33,6 +30,8 @@ pub struct KernelOptions {
     pub fileless_kill: bool,
     /// Programs that could not be judged are killed.
     pub unscanned_kill: bool,
+    /// Variants of the programs that are tried, the first that loads being taken.
+    pub variants: &'static [Variant],
 }
 
 /// The kernel side of a running agent. Dropping it leaves everything in force.
@@ -45,6 +44,7 @@ pub struct Kernel {
     /// Its failure concerns its guard alone.
     randomx: Result<Programs, KernelError>,
     instance: u64,
+    variants: &'static [Variant],
     adopted: bool,
     _lock: PinsLock,
 }
@@ -53,8 +53,8 @@ pub struct Kernel {
 #[derive(Debug)]
 struct Programs {
     object: Object,
-    /// The map of tables and its size class, where it has one.
-    tables: Option<(&'static str, usize)>,
+    embedded: &'static Embedded,
+    class: usize,
     links: Vec<Link>,
 }
 
@@ -78,11 +78,12 @@ impl Kernel {
             .max()
             .unwrap_or(0)
             + 1;
+        let variants = options.variants;
         let Loaded {
             command,
             scope,
             randomx,
-        } = Loaded::load(&pins, instance, command_words, scope_words)?;
+        } = Loaded::load(variants, &pins, instance, command_words, scope_words)?;
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -91,6 +92,7 @@ impl Kernel {
             scope,
             randomx,
             instance,
+            variants,
             adopted,
             _lock: lock,
         };
@@ -152,7 +154,7 @@ impl Kernel {
             self.scope.tables(&self.pins),
         ];
         let outgrown = self.pins.pinned_tables().into_iter();
-        let outgrown = outgrown.filter(|path| !in_use.contains(&Some(path.clone())));
+        let outgrown = outgrown.filter(|path| !in_use.contains(path));
         for path in former.chain(outgrown) {
             fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
         }
@@ -172,8 +174,8 @@ impl Kernel {
             return self.scope.swap(scope_words);
         }
         let instance = self.instance + 1;
-        let pins = &self.pins;
-        let mut loaded = Loaded::load(pins, instance, command_words, scope_words)?;
+        let (pins, variants) = (&self.pins, self.variants);
+        let mut loaded = Loaded::load(variants, pins, instance, command_words, scope_words)?;
         loaded.command.swap(command_words)?;
         loaded.scope.swap(scope_words)?;
         loaded.scope.attach(pins, instance)?;
@@ -304,60 +306,59 @@ struct Loaded {
 
 impl Loaded {
     fn load(
+        variants: &[Variant],
         pins: &Pins,
         instance: u64,
         command_words: &[u32],
         scope_words: &[u32],
     ) -> Result<Self, KernelError> {
-        let command = Some((COMMAND_TABLES, size_class(command_words.len() * 4)?));
-        let scope = Some((SCOPE_TABLES, size_class(scope_words.len() * 4)?));
         Ok(Self {
-            scope: Programs::load(pins, SCOPE, instance, scope)?,
-            command: Programs::load(pins, COMMAND, instance, command)?,
-            randomx: Programs::load(pins, RANDOMX, instance, None),
+            scope: Programs::load(&SCOPE, variants, pins, instance, scope_words)?,
+            command: Programs::load(&COMMAND, variants, pins, instance, command_words)?,
+            randomx: Programs::load(&RANDOMX, variants, pins, instance, &[]),
         })
     }
 }
 
 impl Programs {
     fn load(
+        embedded: &'static Embedded,
+        variants: &[Variant],
         pins: &Pins,
-        bytes: &'static [u8],
         instance: u64,
-        tables: Option<(&'static str, usize)>,
+        words: &[u32],
     ) -> Result<Self, KernelError> {
-        let object = Load {
-            bytes,
+        let class = size_class(words.len() * 4)?;
+        let (object, _) = Load {
+            programs: embedded,
+            variants,
             pins: Some(pins),
             instance,
-            tables,
+            table_bytes: words.len() * 4,
         }
         .load()?;
         Ok(Self {
             object,
-            tables,
+            embedded,
+            class,
             links: Vec::new(),
         })
     }
 
     /// Whether a table of these words is of the size class that the programs were loaded for.
     fn holds(&self, words: &[u32]) -> Result<bool, KernelError> {
-        let class = size_class(words.len() * 4)?;
-        Ok(self.tables.is_some_and(|(_, own)| own == class))
+        Ok(size_class(words.len() * 4)? == self.class)
     }
 
     /// Swaps the table for one of the same size class.
     fn swap(&self, words: &[u32]) -> Result<(), KernelError> {
-        let Some((tables, class)) = self.tables else {
-            return Ok(());
-        };
-        table::swap(&self.map(tables)?, tables, class, words)
+        let tables = self.embedded.tables;
+        table::swap(&self.map(tables)?, tables, self.class, words)
     }
 
     /// Where the map of tables is pinned.
-    fn tables(&self, pins: &Pins) -> Option<PathBuf> {
-        let (tables, class) = self.tables?;
-        Some(pins.map(&format!("{tables}-{class}")))
+    fn tables(&self, pins: &Pins) -> PathBuf {
+        pins.map(&format!("{}-{}", self.embedded.tables, self.class))
     }
 
     /// Attaches every program that hangs on an event by itself, and pins the link.

@@ -26,6 +26,7 @@ pub use judge::KernelJudge;
 pub use kernel::{Kernel, KernelOptions};
 pub use memory::release_unused_memory;
 pub use nudge::Nudger;
+pub use object::Variant;
 pub use pins::{Pins, uninstall};
 pub use privileges::{missing_privileges, require_privileges};
 pub use probe::{Feature, probe};

@@ -1,4 +1,4 @@
-//! Opening an embedded object, with its maps pinned by name and its constants set.
+//! Opening an embedded object, with its maps pinned by name and its constants set, in the variant that the kernel takes.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use libbpf_rs::{
-    Object, ObjectBuilder, OpenObject,
+    MapHandle, Object, ObjectBuilder, OpenObject,
     btf::{Btf, types::Struct},
 };
 
@@ -17,20 +17,67 @@ use crate::{
     table,
 };
 
-pub(crate) static COMMAND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/command.bpf.o"));
-pub(crate) static RANDOMX: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/randomx.bpf.o"));
-pub(crate) static SCOPE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/scope.bpf.o"));
+/// The same programs, compiled for kernels with and without a helper.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    /// The map of tables, where it has one.
+    pub tables: &'static str,
+    with_bpf_loop: &'static [u8],
+    without_bpf_loop: &'static [u8],
+}
+
+macro_rules! embedded {
+    ($name:literal) => {
+        Embedded {
+            tables: concat!($name, "_tables"),
+            with_bpf_loop: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o")),
+            without_bpf_loop: include_bytes!(concat!(
+                env!("OUT_DIR"),
+                "/",
+                $name,
+                ".without-bpf-loop.bpf.o"
+            )),
+        }
+    };
+}
+
+pub(crate) static COMMAND: Embedded = embedded!("command");
+pub(crate) static RANDOMX: Embedded = embedded!("randomx");
+pub(crate) static SCOPE: Embedded = embedded!("scope");
+
+/// How the programs repeat a step; the verdicts are the same. See `bpf/repeat.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// By the helper `bpf_loop`, which came with Linux 5.17.
+    WithBpfLoop,
+    /// By loops around global functions: slower, and good from Linux 5.10 on.
+    WithoutBpfLoop,
+}
+
+impl Variant {
+    /// In the order in which they are tried.
+    pub const ALL: &'static [Self] = &[Self::WithBpfLoop, Self::WithoutBpfLoop];
+
+    fn of(self, programs: &Embedded) -> &'static [u8] {
+        match self {
+            Self::WithBpfLoop => programs.with_bpf_loop,
+            Self::WithoutBpfLoop => programs.without_bpf_loop,
+        }
+    }
+}
 
 /// What differs from one load of an object to the next.
 pub(crate) struct Load<'a> {
-    /// The object's bytes.
-    pub bytes: &'static [u8],
+    /// The programs.
+    pub programs: &'static Embedded,
+    /// Which variants are tried; the first that the kernel takes is loaded.
+    pub variants: &'a [Variant],
     /// Where maps are pinned; none for tests, whose maps live as long as the object.
     pub pins: Option<&'a Pins>,
     /// Number of this set of programs.
     pub instance: u64,
-    /// The map of tables and its size class, where the object has one.
-    pub tables: Option<(&'static str, usize)>,
+    /// Size of the first table; those that replace it are of the same size class.
+    pub table_bytes: usize,
 }
 
 /// Where `bpf/randomx.bpf.c` keeps what it saw of threads: with the threads, or in a table of its own.
@@ -41,17 +88,42 @@ const THREADS: &str = "rounding_threads";
 const CONSTANTS: &str = "rodata.con";
 
 impl Load<'_> {
-    /// Opens and loads the object; nothing is attached yet.
-    pub(crate) fn load(&self) -> Result<Object, KernelError> {
+    /// Opens and loads the object; nothing is attached yet. Where the kernel takes no variant, the error is that of the
+    /// last: what kept the others from loading matters less.
+    pub(crate) fn load(&self) -> Result<(Object, Variant), KernelError> {
         if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(KernelError::NoTypeInformation);
         }
         send_libbpf_log_to_tracing();
+        let (template, class) = table::template(self.table_bytes)?;
+        let mut last = Err(io::Error::from(io::ErrorKind::InvalidInput))
+            .doing(|| "load no variant of the kernel programs".to_owned());
+        for variant in self.variants {
+            last = self
+                .open(*variant, &template, class)?
+                .load()
+                .doing(|| "load the kernel programs".to_owned())
+                .map(|object| (object, *variant));
+            match &last {
+                Ok(_) => break,
+                Err(error) => tracing::debug!("the kernel does not take {variant:?}: {error}"),
+            }
+        }
+        last
+    }
+
+    fn open(
+        &self,
+        variant: Variant,
+        template: &MapHandle,
+        class: usize,
+    ) -> Result<OpenObject, KernelError> {
+        let tables = self.programs.tables;
         let mut open = ObjectBuilder::default()
-            .open_memory(self.bytes)
+            .open_memory(variant.of(self.programs))
             .doing(|| "open the embedded kernel programs".to_owned())?;
         let task_storage = open.maps().any(|map| map.name() == TASKS) && has_safe_task_storage();
-        self.set_constants(&mut open, task_storage)?;
+        self.set_constants(&mut open, class, task_storage)?;
         if self.pins.is_some() {
             // What hangs on no event is for tests, and costs the verifier as much again.
             for mut program in open.progs_mut() {
@@ -59,14 +131,9 @@ impl Load<'_> {
                 program.set_autoload(attached);
             }
         }
-        let template = match self.tables {
-            Some((_, class)) => Some(table::inner_map("template", class)?),
-            None => None,
-        };
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            let class = self.tables.filter(|(tables, _)| name == *tables);
-            if let (Some(_), Some(template)) = (class, &template) {
+            if name == tables {
                 map.set_inner_map_fd(template.as_fd())
                     .doing(|| format!("set the size class of {name}"))?;
             }
@@ -77,18 +144,27 @@ impl Load<'_> {
             if let Some(pins) = self.pins
                 && !name.contains("rodata")
             {
-                let file = class.map_or(name.clone(), |(_, class)| format!("{name}-{class}"));
+                let file = if name == tables {
+                    format!("{name}-{class}")
+                } else {
+                    name.clone()
+                };
                 map.set_pin_path(pins.map(&file))
                     .doing(|| format!("pin the map {name}"))?;
             }
         }
-        open.load().doing(|| "load the kernel programs".to_owned())
+        Ok(open)
     }
 
     /// Fills `constants` of `bpf/maps.h`: the instance, the mask, and whether threads keep what belongs to them.
-    fn set_constants(&self, open: &mut OpenObject, task_storage: bool) -> Result<(), KernelError> {
+    fn set_constants(
+        &self,
+        open: &mut OpenObject,
+        class: usize,
+        task_storage: bool,
+    ) -> Result<(), KernelError> {
         let doing = || "set the constants of the kernel programs".to_owned();
-        let mask = self.tables.map_or(0, |(_, class)| (class / 4 - 1) as u64);
+        let mask = (class / 4 - 1) as u64;
         let mut map = open
             .maps_mut()
             .find(|map| map.name().to_string_lossy().contains(CONSTANTS))

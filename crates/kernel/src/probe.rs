@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use crate::{
-    object::{COMMAND, Load, RANDOMX, SCOPE},
-    table::{self, size_class},
+    object::{COMMAND, Embedded, Load, RANDOMX, SCOPE, Variant},
+    table,
 };
 
 /// Something that a guard needs or makes use of.
@@ -24,9 +24,9 @@ pub fn probe() -> Vec<Feature> {
         type_information(),
         bpf_file_system(),
         cgroup2(),
-        loads("command", COMMAND, Some("command_tables")),
-        loads("randomx", RANDOMX, None),
-        loads("scope", SCOPE, Some("scope_tables")),
+        loads("command", &COMMAND),
+        loads("randomx", &RANDOMX),
+        loads("scope", &SCOPE),
         large_tables(),
         lsm(),
     ]
@@ -78,20 +78,24 @@ fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
     }
 }
 
-fn loads(name: &'static str, bytes: &'static [u8], tables: Option<&'static str>) -> Feature {
-    let class = size_class(0).unwrap_or_default();
+fn loads(name: &'static str, programs: &'static Embedded) -> Feature {
     match (Load {
-        bytes,
+        programs,
+        variants: Variant::ALL,
         pins: None,
         instance: 0,
-        tables: tables.map(|tables| (tables, class)),
+        table_bytes: 0,
     }
     .load())
     {
-        Ok(_) => Feature {
+        Ok((_, variant)) => Feature {
             name,
             present: true,
-            detail: "its programs load".to_owned(),
+            detail: match variant {
+                Variant::WithBpfLoop => "its programs load",
+                Variant::WithoutBpfLoop => "its programs load, in the variant without bpf_loop",
+            }
+            .to_owned(),
         },
         Err(error) => Feature {
             name,

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use crate::error::{Doing, KernelError};
 
-/// A map-in-map takes only inner maps of one value size, so sizes come in classes. Values above 4 MiB need Linux 6.1.
+/// A map-in-map takes only inner maps of one value size, so sizes come in classes. Linux 5.10 and 5.15 have no values
+/// above 4 MiB, and 6.1 has.
 const SIZE_CLASSES: [usize; 4] = [256 << 10, 4 << 20, 16 << 20, 64 << 20];
 
 /// The largest table that any kernel takes.
@@ -19,6 +20,21 @@ pub fn size_class(bytes: usize) -> Result<usize, KernelError> {
         .ok_or(KernelError::TableTooLarge {
             bytes,
             largest: MAX_TABLE_BYTES,
+        })
+}
+
+/// An empty inner map of the class for a table of so many bytes, and the class.
+pub(crate) fn template(bytes: usize) -> Result<(MapHandle, usize), KernelError> {
+    let class = size_class(bytes)?;
+    inner_map("template", class)
+        .map(|map| (map, class))
+        .map_err(|error| {
+            let takes = |class: &usize| inner_map("template", *class).is_ok();
+            let smaller = SIZE_CLASSES.into_iter().filter(|smaller| *smaller < class);
+            match smaller.rev().find(takes) {
+                Some(largest) => KernelError::TableTooLarge { bytes, largest },
+                None => error,
+            }
         })
 }
 

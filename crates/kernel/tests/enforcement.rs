@@ -8,12 +8,12 @@ mod tests {
     use std::{
         fs,
         os::unix::{fs::MetadataExt, process::ExitStatusExt},
-        path::{Path, PathBuf},
+        path::Path,
         process::{Command, ExitStatus},
         time::Duration,
     };
 
-    use hayward_kernel::{Kernel, KernelOptions, Pins, uninstall, wire};
+    use hayward_kernel::{Kernel, Pins, Variant, uninstall, wire};
     use hayward_model::{Event, Guard, KernelVerdict, Mode, ScopePolicy};
     use hayward_rules::{
         Rule,
@@ -23,6 +23,16 @@ mod tests {
     use crate::place::Place;
 
     const BANNED: &str = "hayward-test-sentinel";
+
+    /// Does the same with each variant of the programs; this kernel must take them all.
+    fn with_each_variant(name: &str, act: impl Fn(Place)) {
+        for variants in Variant::ALL.chunks(1) {
+            eprintln!("{variants:?}");
+            let mut place = Place::new(name);
+            place.variants = variants;
+            act(place);
+        }
+    }
 
     impl Place {
         fn scope(&self, mode: Mode) -> ScopeTable {
@@ -75,121 +85,125 @@ mod tests {
 
     #[test]
     fn banned_dies_before_it_runs_and_everything_else_lives() {
-        let place = Place::new("kill");
-        let kernel = place.kernel(true);
-        let inner = place.group("box/inner");
-        let marker = tempfile::tempdir().expect("a folder");
-        let file = marker.path().join("ran");
-        let path = file.to_str().expect("a path");
-        let status = run_in(&inner, "/usr/bin/touch", &[path, BANNED]);
-        assert_eq!(status.signal(), Some(9));
-        assert!(!file.exists(), "not one instruction ran");
-        assert!(
-            run_in(&inner, "/usr/bin/touch", &[path]).success(),
-            "harmless ones live"
-        );
-        assert!(
-            run_in(&inner, "/bin/echo", &[BANNED, "--help"]).success(),
-            "allowed ones live"
-        );
-        let outside = place.group("outside");
-        assert!(
-            run_in(&outside, "/bin/echo", &[BANNED]).success(),
-            "out of scope"
-        );
-        let counters = kernel.counters().expect("counters");
-        assert_eq!(
-            (counters.killed, counters.spared, counters.observed),
-            (1, 1, 0)
-        );
+        with_each_variant("kill", |place| {
+            let kernel = place.kernel(true);
+            let inner = place.group("box/inner");
+            let marker = tempfile::tempdir().expect("a folder");
+            let file = marker.path().join("ran");
+            let path = file.to_str().expect("a path");
+            let status = run_in(&inner, "/usr/bin/touch", &[path, BANNED]);
+            assert_eq!(status.signal(), Some(9));
+            assert!(!file.exists(), "not one instruction ran");
+            assert!(
+                run_in(&inner, "/usr/bin/touch", &[path]).success(),
+                "harmless ones live"
+            );
+            assert!(
+                run_in(&inner, "/bin/echo", &[BANNED, "--help"]).success(),
+                "allowed ones live"
+            );
+            let outside = place.group("outside");
+            assert!(
+                run_in(&outside, "/bin/echo", &[BANNED]).success(),
+                "out of scope"
+            );
+            let counters = kernel.counters().expect("counters");
+            assert_eq!(
+                (counters.killed, counters.spared, counters.observed),
+                (1, 1, 0)
+            );
+        });
     }
 
     #[test]
     fn executables_are_known_by_the_file_that_runs() {
-        let place = Place::new("name");
-        let _kernel = place.kernel(true);
-        let group = place.group("box");
-        let folder = tempfile::tempdir().expect("a folder");
-        for (name, dies) in [
-            ("hayward-evil", true),
-            ("hayward-evil2", true),
-            ("harmless", false),
-        ] {
-            let program = folder.path().join(name);
-            fs::copy("/bin/true", &program).expect("a copy");
-            let status = run_in(&group, program.to_str().expect("a path"), &[]);
-            assert_eq!(status.signal() == Some(9), dies, "{name}: {status:?}");
-        }
-        assert!(
-            run_in(&group, "/bin/echo", &["hayward-evil"]).success(),
-            "a mention is harmless"
-        );
+        with_each_variant("name", |place| {
+            let _kernel = place.kernel(true);
+            let group = place.group("box");
+            let folder = tempfile::tempdir().expect("a folder");
+            for (name, dies) in [
+                ("hayward-evil", true),
+                ("hayward-evil2", true),
+                ("harmless", false),
+            ] {
+                let program = folder.path().join(name);
+                fs::copy("/bin/true", &program).expect("a copy");
+                let status = run_in(&group, program.to_str().expect("a path"), &[]);
+                assert_eq!(status.signal() == Some(9), dies, "{name}: {status:?}");
+            }
+            assert!(
+                run_in(&group, "/bin/echo", &["hayward-evil"]).success(),
+                "a mention is harmless"
+            );
+        });
     }
 
     #[test]
     fn events_tell_who_what_and_which_rule() {
-        let place = Place::new("event");
-        let kernel = place.kernel(true);
-        let group = place.group("box");
-        let long = "x".repeat(5000);
-        run_in(&group, "/bin/echo", &[BANNED]);
-        run_in(&group, "/bin/echo", &[&long, BANNED]);
-        let events = std::cell::RefCell::new(Vec::new());
-        let stream = kernel
-            .events(|bytes| events.borrow_mut().push(wire::decode(bytes)))
-            .expect("a ring");
-        stream.poll(Duration::ZERO).expect("events");
-        let events = events.borrow();
-        let [Ok(Event::Exec(first)), Ok(Event::Exec(second))] = events.as_slice() else {
-            panic!("{events:?}")
-        };
-        assert_eq!(first.verdict, KernelVerdict::Killed);
-        assert_eq!((first.rule, first.generation), (Some(0), 3));
-        assert_eq!(
-            first.cgroup_id,
-            fs::metadata(&group).expect("the cgroup").ino()
-        );
-        assert_eq!(first.comm, "echo");
-        assert!(
-            first.executable.ends_with(b"/echo"),
-            "{:?}",
-            first.executable
-        );
-        assert_eq!(first.command_line, format!("/bin/echo {BANNED}").as_bytes());
-        assert_eq!(first.match_end as usize, first.command_line.len());
-        assert_eq!((first.uid, first.fileless), (0, false));
-        assert_eq!(second.command_line.len(), 4096);
-        assert_eq!(
-            second.command_line_bytes as usize,
-            10 + 5001 + BANNED.len() + 1
-        );
-        assert!(String::from_utf8_lossy(&second.match_window).contains(BANNED));
+        with_each_variant("event", |place| {
+            let kernel = place.kernel(true);
+            let group = place.group("box");
+            let long = "x".repeat(5000);
+            run_in(&group, "/bin/echo", &[BANNED]);
+            run_in(&group, "/bin/echo", &[&long, BANNED]);
+            let events = std::cell::RefCell::new(Vec::new());
+            let stream = kernel
+                .events(|bytes| events.borrow_mut().push(wire::decode(bytes)))
+                .expect("a ring");
+            stream.poll(Duration::ZERO).expect("events");
+            let events = events.borrow();
+            let [Ok(Event::Exec(first)), Ok(Event::Exec(second))] = events.as_slice() else {
+                panic!("{events:?}")
+            };
+            assert_eq!(first.verdict, KernelVerdict::Killed);
+            assert_eq!((first.rule, first.generation), (Some(0), 3));
+            assert_eq!(
+                first.cgroup_id,
+                fs::metadata(&group).expect("the cgroup").ino()
+            );
+            assert_eq!(first.comm, "echo");
+            assert!(
+                first.executable.ends_with(b"/echo"),
+                "{:?}",
+                first.executable
+            );
+            assert_eq!(first.command_line, format!("/bin/echo {BANNED}").as_bytes());
+            assert_eq!(first.match_end as usize, first.command_line.len());
+            assert_eq!((first.uid, first.fileless), (0, false));
+            assert_eq!(second.command_line.len(), 4096);
+            assert_eq!(
+                second.command_line_bytes as usize,
+                10 + 5001 + BANNED.len() + 1
+            );
+            assert!(String::from_utf8_lossy(&second.match_window).contains(BANNED));
+        });
     }
 
     #[test]
     fn observe_off_and_a_lapsed_lease_spare_and_are_counted() {
-        let place = Place::new("observe");
-        let kernel = place.kernel(false);
-        let group = place.group("box");
-        let id = fs::metadata(&group).expect("the cgroup").ino();
-        assert!(run_in(&group, "/bin/echo", &[BANNED]).success(), "observed");
-        assert_eq!(kernel.counters().expect("counters").observed, 1);
-        kernel
-            .set_scope(id, policy(Mode::Enforce))
-            .expect("a scope");
-        assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
-        kernel.cells().off(None, None).expect("off");
-        assert!(run_in(&group, "/bin/echo", &[BANNED]).success(), "off");
-        kernel.cells().on(None).expect("on");
-        assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
-        let mut options = place.options();
-        options.lease = Duration::from_nanos(1);
-        kernel.write_cells(&options).expect("cells");
-        assert!(
-            run_in(&group, "/bin/echo", &[BANNED]).success(),
-            "the lease has run out"
-        );
-        assert!(kernel.counters().expect("counters").lease_expired > 0);
+        with_each_variant("observe", |place| {
+            let kernel = place.kernel(false);
+            let group = place.group("box");
+            let id = fs::metadata(&group).expect("the cgroup").ino();
+            assert!(run_in(&group, "/bin/echo", &[BANNED]).success(), "observed");
+            assert_eq!(kernel.counters().expect("counters").observed, 1);
+            kernel
+                .set_scope(id, policy(Mode::Enforce))
+                .expect("a scope");
+            assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
+            kernel.cells().off(None, None).expect("off");
+            assert!(run_in(&group, "/bin/echo", &[BANNED]).success(), "off");
+            kernel.cells().on(None).expect("on");
+            assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
+            let mut options = place.options();
+            options.lease = Duration::from_nanos(1);
+            kernel.write_cells(&options).expect("cells");
+            assert!(
+                run_in(&group, "/bin/echo", &[BANNED]).success(),
+                "the lease has run out"
+            );
+            assert!(kernel.counters().expect("counters").lease_expired > 0);
+        });
     }
 
     #[test]
@@ -234,70 +248,129 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_outgrows_its_size_class_takes_over_without_a_gap() {
-        let place = Place::new("grow");
-        let mut kernel = place.kernel(true);
+    fn one_variant_takes_over_from_the_other() {
+        let mut place = Place::new("variant");
         let group = place.group("box");
-        let scope = place.scope(Mode::Enforce);
-        let mut words = table().words().to_vec();
-        words.resize(2 << 20, 0);
-        kernel
-            .replace_tables(&words, scope.words())
-            .expect("a larger class");
-        assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
-        kernel
-            .replace_tables(table().words(), scope.words())
-            .expect("a smaller class");
-        assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
-        let mut words = scope.words().to_vec();
-        words.resize(1 << 17, 0);
-        kernel
-            .replace_tables(table().words(), &words)
-            .expect("a larger class of the scope");
         let inner = place.group("box/inner");
-        assert_eq!(run_in(&inner, "/bin/echo", &[BANNED]).signal(), Some(9));
-        assert_eq!(kernel.counters().expect("counters").killed, 3);
-        let pinned = fs::read_dir(place.pins.join("maps-2")).expect("pins");
-        let names = pinned.map(|entry| entry.expect("a pin").file_name().into_string());
-        let tables = names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("_tables")));
-        assert_eq!(tables.count(), 2, "outgrown tables are not kept");
+        let id = fs::metadata(&group).expect("the cgroup").ino();
+        for (round, variants) in [0, 1, 0]
+            .map(|at| &Variant::ALL[at..=at])
+            .iter()
+            .enumerate()
+        {
+            place.variants = variants;
+            let kernel = place.kernel(true);
+            assert_eq!(kernel.adopted(), round > 0);
+            kernel
+                .set_scope(id, policy(Mode::Enforce))
+                .expect("a scope");
+            let status = run_in(&inner, "/bin/echo", &[BANNED]);
+            assert_eq!(status.signal(), Some(9), "{variants:?}");
+            let killed = kernel.counters().expect("counters").killed;
+            assert_eq!(killed, round as u64 + 1);
+        }
+    }
+
+    #[test]
+    fn a_table_that_outgrows_its_size_class_takes_over_without_a_gap() {
+        with_each_variant("grow", |place| {
+            let mut kernel = place.kernel(true);
+            let group = place.group("box");
+            let scope = place.scope(Mode::Enforce);
+            let mut words = table().words().to_vec();
+            words.resize(2 << 20, 0);
+            kernel
+                .replace_tables(&words, scope.words())
+                .expect("a larger class");
+            assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
+            kernel
+                .replace_tables(table().words(), scope.words())
+                .expect("a smaller class");
+            assert_eq!(run_in(&group, "/bin/echo", &[BANNED]).signal(), Some(9));
+            let mut words = scope.words().to_vec();
+            words.resize(1 << 17, 0);
+            kernel
+                .replace_tables(table().words(), &words)
+                .expect("a larger class of the scope");
+            let inner = place.group("box/inner");
+            assert_eq!(run_in(&inner, "/bin/echo", &[BANNED]).signal(), Some(9));
+            assert_eq!(kernel.counters().expect("counters").killed, 3);
+            let pinned = fs::read_dir(place.pins.join("maps-2")).expect("pins");
+            let names = pinned.map(|entry| entry.expect("a pin").file_name().into_string());
+            let tables =
+                names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("_tables")));
+            assert_eq!(tables.count(), 2, "outgrown tables are not kept");
+        });
+    }
+
+    #[test]
+    fn a_table_swapped_during_a_judgement_changes_no_verdict() {
+        with_each_variant("swap", |place| {
+            let mut kernel = place.kernel(true);
+            let group = place.group("box");
+            let scope = place.scope(Mode::Enforce);
+            let strings = (0..900).map(|number| format!("{number}-of-another").into_bytes());
+            let mut rules = table().rules().to_vec();
+            rules[0].banned.extend(strings);
+            let other = CommandTable::compile(rules, 4, |_| 0).expect("good rules");
+            let tables = [other, table()];
+            // Beginnings of banned strings keep the programs busy, so that swaps hit them.
+            let long = "hayward-test-sentine 1-of-anothe ".repeat(300);
+            std::thread::scope(|threads| {
+                let starts = threads.spawn(|| {
+                    for _ in 0..150 {
+                        let harmless = run_in(&group, "/bin/true", &[&long, &long]);
+                        assert!(harmless.success(), "{harmless:?}");
+                        let banned = run_in(&group, "/bin/true", &[&long, &long, BANNED]);
+                        assert_eq!(banned.signal(), Some(9));
+                    }
+                });
+                for table in tables.iter().cycle().take_while(|_| !starts.is_finished()) {
+                    kernel
+                        .replace_tables(table.words(), scope.words())
+                        .expect("a swap");
+                }
+            });
+            assert_eq!(kernel.counters().expect("counters").unscanned_long, 0);
+        });
     }
 
     #[test]
     fn a_new_cgroups_entry_is_what_the_table_says_of_its_path() {
-        let place = Place::new("entries");
-        let mut kernel = place.kernel(true);
-        let regexes = [
-            (".*/a[^/]*c(/.*)?", ScopePolicy::EXCLUDED),
-            (".*/b/[^/]*[^/]/c(/.*)?", policy(Mode::Observe)),
-            (".*/[^/]*b[^/]*a(/.*)?", policy(Mode::Enforce)),
-            (".*/c/.*", policy(Mode::Observe)),
-        ];
-        let patterns = regexes.map(|(regex, policy)| (regex.to_owned(), policy));
-        let scope = ScopeTable::compile(&patterns).expect("a scope");
-        kernel
-            .replace_tables(table().words(), scope.words())
-            .expect("a scope");
-        let mut seen = Vec::new();
-        // Every path of three components over these names, and their parents.
-        let names = ["a", "b", "c", "abc", "bba"];
-        for number in 0..names.len().pow(3) {
-            let path = [names[number / 25], names[number / 5 % 5], names[number % 5]].join("/");
-            let path = format!("box/{path}");
-            let cgroup = place.group(&path);
-            let id = fs::metadata(cgroup).expect("the cgroup").ino();
-            let entry = kernel.scope(id).expect("the map");
-            let expected = scope.policy(format!("{}/{path}", place.path).as_bytes());
-            assert_eq!(entry, Some(expected), "{path}");
-            seen.push(expected);
-        }
-        for policy in [
-            policy(Mode::Observe),
-            policy(Mode::Enforce),
-            ScopePolicy::OUT,
-        ] {
-            assert!(seen.contains(&policy), "{policy:?}");
-        }
+        with_each_variant("entries", |place| {
+            let mut kernel = place.kernel(true);
+            let regexes = [
+                (".*/a[^/]*c(/.*)?", ScopePolicy::EXCLUDED),
+                (".*/b/[^/]*[^/]/c(/.*)?", policy(Mode::Observe)),
+                (".*/[^/]*b[^/]*a(/.*)?", policy(Mode::Enforce)),
+                (".*/c/.*", policy(Mode::Observe)),
+            ];
+            let patterns = regexes.map(|(regex, policy)| (regex.to_owned(), policy));
+            let scope = ScopeTable::compile(&patterns).expect("a scope");
+            kernel
+                .replace_tables(table().words(), scope.words())
+                .expect("a scope");
+            let mut seen = Vec::new();
+            // Every path of three components over these names, and their parents.
+            let names = ["a", "b", "c", "abc", "bba"];
+            for number in 0..names.len().pow(3) {
+                let path = [names[number / 25], names[number / 5 % 5], names[number % 5]].join("/");
+                let path = format!("box/{path}");
+                let cgroup = place.group(&path);
+                let id = fs::metadata(cgroup).expect("the cgroup").ino();
+                let entry = kernel.scope(id).expect("the map");
+                let expected = scope.policy(format!("{}/{path}", place.path).as_bytes());
+                assert_eq!(entry, Some(expected), "{path}");
+                seen.push(expected);
+            }
+            for policy in [
+                policy(Mode::Observe),
+                policy(Mode::Enforce),
+                ScopePolicy::OUT,
+            ] {
+                assert!(seen.contains(&policy), "{policy:?}");
+            }
+        });
     }
 
     #[test]

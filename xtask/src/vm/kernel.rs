@@ -1,9 +1,10 @@
-//! Debian's kernels: which there are, and how to obtain them without touching the host's apt.
+//! Debian's kernels and one of Ubuntu's: which there are, and how to obtain them without touching the host's apt.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -16,33 +17,41 @@ use super::{
 /// A kernel that is tested, and what is tested on it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernel {
-    /// What `--only` takes; the folder's name too.
+    /// What `--only` takes; the name of the machine's folder too.
     pub(crate) name: &'static str,
     archive: Archive,
     suite: &'static str,
     /// The script in tests/vm.
     pub(crate) script: &'static str,
+    /// Arguments of the kernel beyond those that all have.
+    pub(crate) arguments: &'static str,
+}
+
+impl Kernel {
+    /// A kernel that carries the guard.
+    const fn carries(suite: &'static str, archive: Archive) -> Self {
+        Self {
+            name: suite,
+            archive,
+            suite,
+            script: "command",
+            arguments: "",
+        }
+    }
 }
 
 /// The slowest first, so that two at a time end together.
-pub(crate) const KERNELS: [Kernel; 3] = [
+pub(crate) const KERNELS: [Kernel; 5] = [
+    Kernel::carries("jammy-updates", Archive::Ubuntu),
+    Kernel::carries("bookworm-backports", Archive::Main),
+    Kernel::carries("bullseye-security", Archive::Security),
+    Kernel::carries("bookworm", Archive::Main),
+    // Locked down, the kernel gives programs none of its memory to read.
     Kernel {
-        name: "bookworm-backports",
-        archive: Archive::Main,
-        suite: "bookworm-backports",
-        script: "command",
-    },
-    Kernel {
-        name: "bookworm",
-        archive: Archive::Main,
-        suite: "bookworm",
-        script: "command",
-    },
-    Kernel {
-        name: "bullseye-security",
-        archive: Archive::Security,
-        suite: "bullseye-security",
+        name: "bookworm-lockdown",
         script: "absent",
+        arguments: "lockdown=confidentiality",
+        ..Kernel::carries("bookworm", Archive::Main)
     },
 ];
 
@@ -52,12 +61,21 @@ pub(crate) struct Image {
     pub(crate) version: String,
 }
 
-/// Depends on the suite's newest kernel for clouds, which has all that is needed here built in.
-const METAPACKAGE: &str = "linux-image-cloud-amd64";
-
 impl Kernel {
-    /// The kernel from the cache in `folder`, or from the mirror. A cached one is kept until its folder is removed.
-    pub(crate) fn obtain(&self, folder: &Path) -> Result<Image> {
+    /// Depends on the suite's newest kernel for clouds, which has all that is needed here built in.
+    fn metapackage(&self) -> &'static str {
+        match self.archive {
+            Archive::Main | Archive::Security => "linux-image-cloud-amd64",
+            Archive::Ubuntu => "linux-image-virtual",
+        }
+    }
+
+    /// The kernel from the cache in `machines`, or from the mirror. A cached one is kept until its folder is removed.
+    pub(crate) fn obtain(&self, machines: &Path) -> Result<Image> {
+        // Two machines may have one kernel.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = &machines.join(self.suite);
         let image = folder.join("vmlinuz");
         let note = folder.join("version");
         if !image.exists() || !note.exists() {
@@ -83,12 +101,13 @@ impl Kernel {
     fn fetch(&self, mirror: &Mirror, folder: &Path, image: &Path) -> Result<String> {
         let apt = Apt::prepare(&folder.join("apt"), self.suite, mirror)?;
         apt.run("apt-get", &["update"])?;
-        let dependencies = apt.run("apt-cache", &["depends", "--important", METAPACKAGE])?;
+        let metapackage = self.metapackage();
+        let dependencies = apt.run("apt-cache", &["depends", "--important", metapackage])?;
         let package = dependencies
             .lines()
             .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
             .map(|rest| format!("linux-image-{rest}"))
-            .with_context(|| format!("{METAPACKAGE} depends on no kernel:\n{dependencies}"))?;
+            .with_context(|| format!("{metapackage} depends on no kernel:\n{dependencies}"))?;
         say(self.name, &format!("downloads {package}"));
         apt.run("apt-get", &["download", &package])?;
         let version = package.trim_start_matches("linux-image-").to_owned();

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
+    kernel::Kernel,
     report::{Markers, Test},
     say,
 };
@@ -47,9 +48,9 @@ impl Session {
 }
 
 /// Boots a kernel and waits for its end. The console stays in `folder`.
-pub(crate) fn boot(name: &str, folder: &Path, kernel: &Path, initrd: &Path) -> Result<Session> {
+pub(crate) fn boot(kernel: &Kernel, folder: &Path, image: &Path, initrd: &Path) -> Result<Session> {
     let log = folder.join("console.log");
-    let mut machine = start(&log, kernel, initrd)?;
+    let mut machine = start(&log, kernel.arguments, image, initrd)?;
     let started = Instant::now();
     let mut tests = Vec::new();
     let mut last = started;
@@ -58,7 +59,7 @@ pub(crate) fn boot(name: &str, folder: &Path, kernel: &Path, initrd: &Path) -> R
         let ended = machine.try_wait().context("wait for qemu")?.is_some();
         let console = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         for test in Markers::read(&console).tests.into_iter().skip(tests.len()) {
-            tell(name, &test);
+            tell(kernel.name, &test);
             tests.push((test, last.elapsed().as_secs_f64()));
             last = Instant::now();
         }
@@ -79,7 +80,7 @@ pub(crate) fn boot(name: &str, folder: &Path, kernel: &Path, initrd: &Path) -> R
     }
 }
 
-fn start(log: &Path, kernel: &Path, initrd: &Path) -> Result<Child> {
+fn start(log: &Path, arguments: &str, image: &Path, initrd: &Path) -> Result<Child> {
     let console = fs::File::create(log).with_context(|| format!("write {}", log.display()))?;
     Command::new("qemu-system-x86_64")
         // qemu 7.2 emulates cmpxchg16b in a way that leaves garbage in the flags, of which Linux 6.12 dies every few
@@ -88,9 +89,10 @@ fn start(log: &Path, kernel: &Path, initrd: &Path) -> Result<Child> {
         // Emulated everywhere: `-cpu max` does not start under every nested KVM, and an emulated machine takes seconds.
         .args(["-accel", "tcg"])
         .args(["-nographic", "-no-reboot", "-nic", "none"])
-        .args(["-append", KERNEL_ARGUMENTS])
+        .arg("-append")
+        .arg(format!("{KERNEL_ARGUMENTS} {arguments}"))
         .arg("-kernel")
-        .arg(kernel)
+        .arg(image)
         .arg("-initrd")
         .arg(initrd)
         .stdin(Stdio::null())

@@ -1,12 +1,13 @@
-//! Where Debian's packages come from: the mirror and the keyring that the host itself uses.
+//! Where kernels come from: the mirrors and the keyrings that the host itself uses.
 
 use std::{fs, path::Path};
 
-/// Debian keeps security updates in an archive of their own.
+/// Debian keeps security updates in an archive of their own. Ubuntu has the series of Linux that Debian skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Archive {
     Main,
     Security,
+    Ubuntu,
 }
 
 /// An archive's address and keys.
@@ -17,7 +18,12 @@ pub(crate) struct Mirror {
 }
 
 /// Debian's own keys, on Debian and, from the package debian-archive-keyring, on Ubuntu.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Ubuntu's key of 2018, which Debian has no package of (F6EC B376 2474 EDA9 D21B 7022 8719 20D1 991B C93C).
+const UBUNTU_KEYRING: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/vm/ubuntu-archive-keyring.asc"
+);
 
 impl Archive {
     /// The end of the address, on every mirror.
@@ -25,14 +31,26 @@ impl Archive {
         match self {
             Self::Main => "/debian",
             Self::Security => "/debian-security",
+            Self::Ubuntu => "/ubuntu",
         }
     }
 
-    /// The host's mirror of this archive; Debian's own where the host names none.
+    fn keyring(self) -> &'static str {
+        match self {
+            Self::Main | Self::Security => DEBIAN_KEYRING,
+            Self::Ubuntu => UBUNTU_KEYRING,
+        }
+    }
+
+    /// The host's mirror of this archive; the distribution's own where the host names none.
     pub(crate) fn mirror(self) -> Mirror {
+        let host = match self {
+            Self::Main | Self::Security => "deb.debian.org",
+            Self::Ubuntu => "archive.ubuntu.com",
+        };
         self.find(&host_sources()).unwrap_or_else(|| Mirror {
-            address: format!("http://deb.debian.org{}", self.name()),
-            keyring: KEYRING.to_owned(),
+            address: format!("http://{host}{}", self.name()),
+            keyring: self.keyring().to_owned(),
         })
     }
 
@@ -58,7 +76,7 @@ impl Archive {
             }
             Some(Mirror {
                 address: address?,
-                keyring: keyring.unwrap_or(KEYRING.to_owned()),
+                keyring: keyring.unwrap_or(self.keyring().to_owned()),
             })
         })
     }
@@ -124,9 +142,10 @@ deb [signed-by=/keys/security.gpg] https://mirror.example/debian-security bookwo
             .expect("the security archive");
         assert_eq!(security.address, "https://mirror.example/debian-security");
         assert_eq!(security.keyring, "/keys/security.gpg");
-        assert_eq!(
-            Archive::Main.find("deb http://x.example/ubuntu noble main"),
-            None
-        );
+        let other = "deb http://x.example/ubuntu noble main";
+        assert_eq!(Archive::Main.find(other), None);
+        let ubuntu = Archive::Ubuntu.find(other).expect("Ubuntu's archive");
+        assert_eq!(ubuntu.address, "http://x.example/ubuntu");
+        assert_eq!(ubuntu.keyring, UBUNTU_KEYRING);
     }
 }

@@ -1,4 +1,4 @@
-//! `xtask vm`: boots Debian's kernels with the release binary and a test script as all that is in them.
+//! `xtask vm`: boots distributions' kernels with the release binary and a test script as all that is in them.
 
 mod initrd;
 mod kernel;
@@ -7,6 +7,7 @@ mod mirror;
 mod report;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{
         Mutex,
@@ -126,8 +127,10 @@ fn test(kernel: &Kernel, arguments: &Arguments) -> Result<Outcome> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("this package has no folder above it")?;
-    let folder = project.join("target/vm").join(kernel.name);
-    let image = kernel.obtain(&folder)?;
+    let machines = project.join("target/vm");
+    let image = kernel.obtain(&machines)?;
+    let folder = machines.join(kernel.name);
+    fs::create_dir_all(&folder)?;
     let initrd = initrd::build(
         &folder,
         &project.join("tests/vm"),
@@ -138,7 +141,7 @@ fn test(kernel: &Kernel, arguments: &Arguments) -> Result<Outcome> {
         kernel.name,
         &format!("boots {} for {}", image.version, kernel.script),
     );
-    let session = machine::boot(kernel.name, &folder, &image.file, &initrd)?;
+    let session = machine::boot(kernel, &folder, &image.file, &initrd)?;
     let problem = session.problem();
     let result = if problem.is_some() { "FAIL" } else { "ok" };
     say(kernel.name, &format!("{result}, {:.1} s", session.seconds));

@@ -7,19 +7,22 @@ use std::{
     time::Duration,
 };
 
-use hayward_kernel::{KernelOptions, Pins, uninstall};
+use hayward_kernel::{KernelOptions, Pins, Variant, uninstall};
 use hayward_model::ScopePolicy;
 
 /// The place.
-pub struct Place {
-    pub cgroup: PathBuf,
+pub(crate) struct Place {
+    pub(crate) cgroup: PathBuf,
     /// Of the cgroup, below the mount.
-    pub path: String,
-    pub pins: PathBuf,
+    #[allow(dead_code, reason = "not every test needs it")]
+    pub(crate) path: String,
+    pub(crate) pins: PathBuf,
+    /// Which variants of the programs may be loaded.
+    pub(crate) variants: &'static [Variant],
 }
 
 impl Place {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let root = cgroup2();
         let name = format!("hayward-test-{}-{name}", std::process::id());
         let cgroup = root.join(&name);
@@ -29,11 +32,12 @@ impl Place {
             cgroup,
             path: format!("/{name}"),
             pins,
+            variants: Variant::ALL,
         }
     }
 
     /// Options that confine a kernel side to the place.
-    pub fn options(&self) -> KernelOptions {
+    pub(crate) fn options(&self) -> KernelOptions {
         KernelOptions {
             pins: self.pins.clone(),
             root_cgroup: id_of(&self.cgroup),
@@ -42,11 +46,12 @@ impl Place {
             users_policy: ScopePolicy::OUT,
             fileless_kill: false,
             unscanned_kill: false,
+            variants: self.variants,
         }
     }
 
     /// A cgroup in it.
-    pub fn group(&self, name: &str) -> PathBuf {
+    pub(crate) fn group(&self, name: &str) -> PathBuf {
         let path = self.cgroup.join(name);
         fs::create_dir_all(&path).expect("a cgroup");
         path
@@ -54,7 +59,7 @@ impl Place {
 }
 
 /// A cgroup's id.
-pub fn id_of(cgroup: &Path) -> u64 {
+pub(crate) fn id_of(cgroup: &Path) -> u64 {
     fs::metadata(cgroup).expect("the cgroup").ino()
 }
 
