@@ -106,3 +106,37 @@ pub struct RunningEvent {
     /// Offset just past the match.
     pub match_end: u32,
 }
+
+/// Rounding modes in which a thread was interrupted. Sent only for threads that were seen in another than the nearest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundingEvent {
+    /// Thread id in the first pid namespace.
+    pub thread: u32,
+    /// Start time of the thread in nanoseconds since boot: with `thread`, an identity that is not reused.
+    pub thread_start_boot_ns: u64,
+    /// Process id (thread group id) in the first pid namespace.
+    pub pid: u32,
+    /// Process id of the parent.
+    pub parent_pid: u32,
+    /// Start time of the process in nanoseconds since boot: with `pid`, an identity that is not reused.
+    pub start_boot_ns: u64,
+    /// Real user id in the first user namespace.
+    pub uid: u32,
+    /// Id of the cgroup (v2) of the process.
+    pub cgroup_id: u64,
+    /// Kernel's short name of the thread (at most 15 bytes).
+    pub comm: String,
+    /// Oldest first. Samples inside system calls are left out by the kernel: they say nothing.
+    pub samples: Vec<RoundingSample>,
+}
+
+/// What the control register of floating-point arithmetic held when a thread was interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundingSample {
+    /// Nanoseconds since boot (CLOCK_BOOTTIME) at the interruption.
+    pub boot_ns: u64,
+    /// Rounding mode: 0 to nearest, 1 down, 2 up, 3 towards zero. Anything else is damage.
+    pub mode: u8,
+    /// Results and operands too small to be normal count as zero (FTZ and DAZ, both).
+    pub flush: bool,
+}

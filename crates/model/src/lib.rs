@@ -9,7 +9,9 @@ mod record;
 mod scope;
 mod workload;
 
-pub use event::{Event, ExecEvent, KernelVerdict, RunningEvent, UnscannedCause};
+pub use event::{
+    Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample, RunningEvent, UnscannedCause,
+};
 pub use finding::{Evidence, Finding, Outcome, Verdict};
 pub use guard::{Guard, GuardStatus, Mode, Response};
 pub use record::{Action, Actor, Process, Record};
