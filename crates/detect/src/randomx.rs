@@ -11,6 +11,8 @@ mod miner;
 mod mixture;
 mod process;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod simulation;
 mod table;
 mod thread;
@@ -141,5 +143,192 @@ impl Randomx {
     /// How many threads were dropped for lack of room.
     pub fn evicted(&self) -> u64 {
         self.table.evicted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hayward_model::RoundingSample;
+
+    use super::{
+        simulation::{event, random::Random},
+        *,
+    };
+
+    /// Nanoseconds between two samples.
+    const GAP: u64 = 10_000_000;
+
+    /// All four modes without order, as a miner shows them.
+    fn mined(from: u64, samples: u64) -> Vec<RoundingSample> {
+        let mut random = Random(from);
+        let sample = |index: u64| RoundingSample {
+            boot_ns: (index + 1) * GAP,
+            mode: random.mode(),
+            flush: index.is_multiple_of(2),
+        };
+        (from..from + samples).map(sample).collect()
+    }
+
+    fn bounded(most_threads: usize, most_processes: usize) -> Randomx {
+        Randomx::new(Settings {
+            most_threads,
+            most_processes,
+            ..Settings::default()
+        })
+    }
+
+    #[test]
+    fn who_goes_on_mining_is_found_again_on_new_evidence() {
+        let mut detector = Randomx::new(Settings::default());
+        let events = mined(0, 2_000)
+            .into_iter()
+            .map(|sample| event(7, 7, vec![sample]));
+        let found: Vec<Mining> = events.filter_map(|event| detector.take(&event)).collect();
+        assert!(found.len() > 5, "{found:?}");
+        for mining in &found {
+            assert!(mining.evidence_nats >= 37.0 && mining.threads == 1);
+            let seconds = f64::from(mining.samples - 1) / 100.0;
+            assert!((mining.seconds - seconds).abs() < 1e-6, "{mining:?}");
+            assert!((mining.flush_share - 0.5).abs() < 0.02, "{mining:?}");
+        }
+        let samples: u32 = found.iter().map(|mining| mining.samples).sum();
+        assert!(samples <= 2_000, "no sample counts twice: {samples}");
+    }
+
+    #[test]
+    fn suspects_are_those_with_evidence_and_the_strongest_come_first() {
+        let mut detector = Randomx::new(Settings::default());
+        for (pid, samples) in [(1, 30), (2, 80), (3, 50)] {
+            for sample in mined(9, samples) {
+                assert_eq!(detector.take(&event(pid, pid, vec![sample])), None);
+            }
+        }
+        let innocent = mined(0, 80)
+            .into_iter()
+            .map(|sample| RoundingSample { mode: 2, ..sample });
+        detector.take(&event(4, 4, innocent.collect()));
+        let now = 90 * GAP;
+        let pids = |now| -> Vec<u32> { detector.suspects(now).iter().map(|s| s.pid).collect() };
+        assert_eq!(pids(now)[..2], [2, 3], "{:?}", detector.suspects(now));
+        assert!(!pids(now).contains(&4));
+        assert!(pids(now + 600_000_000_000).is_empty(), "ten minutes later");
+        detector.forget(2, 1);
+        assert_eq!(detector.suspects(now)[0].pid, 3);
+    }
+
+    #[test]
+    fn a_thread_or_process_of_the_same_number_that_began_later_is_another() {
+        let samples = mined(0, 60);
+        let (early, late) = samples.split_at(30);
+        let nats = |later: &dyn Fn(RoundingEvent) -> RoundingEvent| {
+            let mut detector = Randomx::new(Settings::default());
+            detector.take(&event(7, 7, early.to_vec()));
+            detector.take(&later(event(7, 7, late.to_vec())));
+            let suspects = detector.suspects(61 * GAP);
+            suspects
+                .first()
+                .map_or((0.0, 0), |first| (first.evidence_nats, first.threads))
+        };
+        let same = nats(&|event| event);
+        let thread = nats(&|event| RoundingEvent {
+            thread_start_boot_ns: 2,
+            ..event
+        });
+        let process = nats(&|event| RoundingEvent {
+            start_boot_ns: 2,
+            ..event
+        });
+        assert_eq!((same.1, thread.1), (1, 2));
+        assert!(
+            thread.0 < same.0,
+            "a new thread has its price: {thread:?} {same:?}"
+        );
+        assert!(process.0 < thread.0 - 1.0, "{process:?} {thread:?}");
+    }
+
+    #[test]
+    fn damaged_and_stale_samples_say_nothing() {
+        let sound = mined(0, 60);
+        let mut damaged = Vec::new();
+        for sample in &sound {
+            damaged.push(*sample);
+            damaged.push(*sample);
+            damaged.push(RoundingSample { mode: 4, ..*sample });
+            damaged.push(RoundingSample {
+                mode: 255,
+                boot_ns: u64::MAX,
+                ..*sample
+            });
+            damaged.push(RoundingSample {
+                boot_ns: 0,
+                ..*sample
+            });
+        }
+        let suspects = |samples: Vec<RoundingSample>| {
+            let mut detector = Randomx::new(Settings::default());
+            detector.take(&event(7, 7, samples));
+            detector.suspects(0)
+        };
+        assert_eq!(suspects(damaged), suspects(sound));
+    }
+
+    #[test]
+    fn what_is_only_damaged_takes_no_room() {
+        let mut detector = bounded(8, 8);
+        let bad = RoundingSample {
+            boot_ns: 1,
+            mode: 9,
+            flush: false,
+        };
+        detector.take(&event(1, 1, vec![bad]));
+        detector.take(&event(1, 1, Vec::new()));
+        assert_eq!(
+            (detector.table.processes().count(), detector.table.threads()),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_threads_seen_last_and_the_processes_most_suspected_stay() {
+        let mut detector = bounded(64, 16);
+        for sample in mined(9, 60) {
+            detector.take(&event(1, 1, vec![sample]));
+        }
+        let strongest = detector.suspects(0)[0];
+        for number in 100..1_000u32 {
+            let boot_ns = 61 * GAP + u64::from(number);
+            let sample = RoundingSample {
+                boot_ns,
+                mode: 1,
+                flush: false,
+            };
+            detector.take(&event(number, number, vec![sample]));
+            detector.take(&event(2, number, vec![sample]));
+        }
+        assert!(detector.table.threads() <= 64 && detector.table.processes().count() <= 16);
+        assert!(detector.evicted() > 1_600, "{}", detector.evicted());
+        assert_eq!(detector.suspects(0)[0].pid, strongest.pid);
+        let last = |pid| {
+            let mut processes = detector.table.processes();
+            processes
+                .any(|((of, _), process)| *of == pid && process.threads.contains_key(&(999, 1)))
+        };
+        assert!(last(999) && last(2));
+    }
+
+    #[test]
+    fn threads_that_are_long_gone_make_room_and_are_no_loss() {
+        let mut detector = bounded(64, 64);
+        for number in 1..10_000u32 {
+            let boot_ns = u64::from(number) * 60_000_000_000;
+            let sample = RoundingSample {
+                boot_ns,
+                mode: 1,
+                flush: false,
+            };
+            detector.take(&event(1, number, vec![sample]));
+        }
+        assert!(detector.table.threads() <= 64);
+        assert_eq!(detector.evicted(), 0);
     }
 }

@@ -8,13 +8,13 @@ pub(super) const MODES: usize = 4;
 pub(super) const ALTERNATIVES: usize = 6;
 
 /// The probability of a mode that a program hardly uses.
-const HARDLY: f64 = 0.01;
+const HARDLY: f64 = 0.02;
 /// The probability that a program which works in blocks is found in the block it was in.
 const STAYS: f64 = 0.75;
 /// The probability that one of two usual successors follows.
 const USUAL: f64 = 0.94;
 /// The probability, after each sample, that a thread turns to another alternative.
-const CHANGE: f64 = 0.001;
+pub(super) const CHANGE: f64 = 0.001;
 /// At so many samples what was counted is halved, so that a program that changes its ways is followed.
 const MOST_COUNTED: u8 = 64;
 
@@ -64,10 +64,9 @@ impl Counts {
         }
     }
 
-    /// Half a sample more than was seen: the estimator of Krichevsky and Trofimov, which no share of modes, however
-    /// uneven, can surprise by much.
+    /// One more than was seen: Laplace's rule of succession.
     fn weight(&self, mode: usize) -> f64 {
-        f64::from(self.0[mode]) + 0.5
+        f64::from(self.0[mode]) + 1.0
     }
 
     fn without(&self, missing: usize, mode: usize) -> f64 {
@@ -102,32 +101,21 @@ struct History {
     successors: [Counts; MODES],
 }
 
-/// A thread as an innocent one: predicts its next mode from what it did before, whichever alternative it follows.
+/// What a thread, or a whole process, does if it is innocent: foretells the next mode from those before, whichever
+/// alternative holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Innocent {
+pub(super) struct Habits {
     history: History,
     mixture: Mixture<ALTERNATIVES>,
 }
 
-impl Innocent {
+impl Habits {
     /// Nothing is known.
-    const PRIOR: Mixture<ALTERNATIVES> = Mixture::even();
-
     pub(super) fn new() -> Self {
         Self {
             history: History::default(),
-            mixture: Self::PRIOR,
+            mixture: Mixture::even(),
         }
-    }
-
-    /// What each alternative holds for `mode` to come after `previous`.
-    pub(super) fn of_each(&self, previous: usize, mode: usize) -> [f64; ALTERNATIVES] {
-        Alternative::ALL.map(|alternative| alternative.probability(&self.history, previous, mode))
-    }
-
-    /// The probability of a mode, given what each alternative holds for it.
-    pub(super) fn probability(&self, of_each: &[f64; ALTERNATIVES]) -> f64 {
-        self.mixture.probability(of_each)
     }
 
     /// A thread's first mode: nothing could have foretold it.
@@ -135,20 +123,18 @@ impl Innocent {
         self.history.seen.add(mode);
     }
 
-    /// Learns that `mode` came after `previous`.
-    pub(super) fn learn(&mut self, of_each: &[f64; ALTERNATIVES], previous: usize, mode: usize) {
-        self.mixture.learn(of_each, CHANGE, &Self::PRIOR);
-        self.count(previous, mode);
+    /// What each alternative holds for `mode` to come after `previous`.
+    pub(super) fn of_each(&self, previous: usize, mode: usize) -> [f64; ALTERNATIVES] {
+        Alternative::ALL.map(|alternative| alternative.probability(&self.history, previous, mode))
     }
 
-    /// Counts that `mode` came after `previous`, without a judgement which alternative foretold it.
-    pub(super) fn count(&mut self, previous: usize, mode: usize) {
+    /// Learns that `mode` came after `previous`, and returns how probable that was.
+    pub(super) fn learn(&mut self, previous: usize, mode: usize) -> f64 {
+        let of_each = self.of_each(previous, mode);
+        let probability = self.mixture.probability(&of_each);
+        self.mixture.learn(&of_each, CHANGE, &Mixture::even());
         self.history.seen.add(mode);
         self.history.successors[previous].add(mode);
-    }
-
-    /// Weighs the alternatives more like `other` does.
-    pub(super) fn approach(&mut self, other: &Self, part: f64) {
-        self.mixture.approach(&other.mixture, part);
+        probability
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{innocent::MODES, mixture::Mixture};
+use super::mixture::Mixture;
 
 /// How many kinds of miner are told apart.
 pub(super) const MINERS: usize = 6;
 /// Those, and the innocent.
 pub(super) const KINDS: usize = MINERS + 1;
 
+/// The share of each mode if chance sets it.
+const CHANCE: f64 = 0.25;
 /// The share of samples in nearest beside the quarter that chance gives it: each hash begins in nearest, and a miner
 /// may do other work between.
 const EXTRA_NEAREST: [f64; 3] = [0.05, 0.25, 0.5];
@@ -18,20 +20,23 @@ const UNCHANGING: f64 = 0.37;
 const SLOW_PROGRAM: Duration = Duration::from_millis(15);
 /// The probability that a fast miner is found in the mode of before without chance.
 const FAST_STAYS: f64 = 0.02;
-/// The probability that a thread is a miner's before anything is known of its process.
+/// The probability that a thread is a miner's before anything is known of its process: much, so that the process's
+/// first threads count, and less than one, so that a thread which is no miner's takes little from the evidence.
 const MINER: f64 = 0.8;
 /// The probability, after each sample, that a thread begins or ceases to mine.
 const CHANGE: f64 = 0.002;
 
 /// A thread as a miner's, perhaps: what it is, innocent or one of the kinds of miner.
+///
+/// It may be innocent in a process that mines: threads that do something else, to distract, take no more from the
+/// evidence than the logarithm of that chance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind {
     mixture: Mixture<KINDS>,
 }
 
 impl Kind {
-    /// Nothing is known. The first is innocent.
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    /// The innocent, then each kind of miner.
     const PRIOR: Mixture<KINDS> = {
         let mut weights = [MINER / MINERS as f64; KINDS];
         weights[0] = 1.0 - MINER;
@@ -74,12 +79,8 @@ pub(super) fn miners(previous: usize, mode: usize, gap: Duration) -> [f64; MINER
         .into_iter()
         .flat_map(|stays| EXTRA_NEAREST.map(|extra| (stays, extra)));
     for (probability, (stays, extra)) in of_each.iter_mut().zip(kinds) {
-        let chance = (1.0 - extra) / MODES_AS_NUMBER + if mode == 0 { extra } else { 0.0 };
-        *probability = (1.0 - stays) * chance + if mode == previous { stays } else { 0.0 };
+        let drawn = (1.0 - extra) * CHANCE + if mode == 0 { extra } else { 0.0 };
+        *probability = (1.0 - stays) * drawn + if mode == previous { stays } else { 0.0 };
     }
     of_each
 }
-
-/// As a number to divide by.
-#[expect(clippy::cast_precision_loss, reason = "four")]
-const MODES_AS_NUMBER: f64 = MODES as f64;

@@ -13,7 +13,6 @@ impl<const N: usize> Mixture<N> {
     }
 
     /// Nothing speaks for one model rather than another.
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
     pub(super) const fn even() -> Self {
         Self::new([1.0 / N as f64; N])
     }

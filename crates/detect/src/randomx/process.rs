@@ -8,18 +8,22 @@ use super::{
     Mining, Settings,
     evidence::Evidence,
     innocent::MODES,
-    thread::{Conduct, Thread},
+    thread::{Common, Thread},
 };
 
 /// Thread id, and start time of the thread in nanoseconds since boot.
 pub(super) type ThreadId = (u32, u64);
+
+/// What each thread costs, in nats. While little is known of a thread, chance makes some look like a miner's: without a
+/// price, innocent threads that live for a few samples each would add that up.
+const PRICE: f64 = 0.2;
 
 /// A process of which some thread was seen.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) threads: BTreeMap<ThreadId, Thread>,
     pub(super) evidence: Evidence,
-    typical: Conduct,
+    common: Common,
 }
 
 impl Process {
@@ -27,7 +31,7 @@ impl Process {
         Self {
             threads: BTreeMap::new(),
             evidence: Evidence::new(settings.half_life),
-            typical: Conduct::new(),
+            common: Common::new(),
         }
     }
 
@@ -42,16 +46,15 @@ impl Process {
         if mode >= MODES {
             return None;
         }
-        let mut gain = 0.0;
-        let thread = match self.threads.get_mut(&id) {
+        let (thread, gain) = match self.threads.get_mut(&id) {
             Some(thread) if sample.boot_ns <= thread.last_ns => return None,
             Some(thread) => {
-                gain = thread.go_on(sample.boot_ns, mode, &mut self.typical);
-                thread
+                let gain = thread.go_on(sample.boot_ns, mode, &mut self.common);
+                (thread, gain)
             }
             None => {
-                let begun = Thread::begin(sample.boot_ns, mode, &self.typical);
-                self.threads.entry(id).or_insert(begun)
+                let begun = Thread::begin(sample.boot_ns, mode, &mut self.common);
+                (self.threads.entry(id).or_insert(begun), -PRICE)
             }
         };
         self.evidence.add(gain, sample, &mut thread.tally);

@@ -1,7 +1,14 @@
 //! Miners and innocent programs, simulated: how soon the former are found, and whether the latter are.
 
+mod bound;
+mod cryptnono;
+mod evasion;
+mod innocents;
+mod miners;
 pub(crate) mod programs;
 pub(crate) mod random;
+
+use std::time::Duration;
 
 use hayward_model::{RoundingEvent, RoundingSample};
 
@@ -127,18 +134,7 @@ pub(crate) fn event(pid: u32, thread: u32, samples: Vec<RoundingSample>) -> Roun
     }
 }
 
-/// How often a process is found in so many samples.
-pub(crate) fn alarms(plan: Plan, make: Make, threshold_nats: f64, samples: u32, seed: u64) -> u32 {
-    let mut process = Process::new(plan, make, seed);
-    let mut detector = Randomx::new(Settings {
-        threshold_nats,
-        ..Settings::default()
-    });
-    let found = (0..samples).filter_map(|_| detector.take(&process.next()));
-    u32::try_from(found.count()).unwrap_or(u32::MAX)
-}
-
-/// When a process is found: after how many samples and seconds.
+/// When a process is found: after how many samples and seconds, and on which evidence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) samples: u32,
@@ -153,7 +149,7 @@ pub(crate) fn watch(plan: Plan, make: Make, most: u32, seed: u64) -> Option<Foun
     (1..=most).find_map(|samples| {
         let event = process.next();
         let mining = detector.take(&event)?;
-        let at = std::time::Duration::from_nanos(event.samples[0].boot_ns);
+        let at = Duration::from_nanos(event.samples[0].boot_ns);
         Some(Found {
             samples,
             seconds: at.as_secs_f64(),
@@ -162,206 +158,5 @@ pub(crate) fn watch(plan: Plan, make: Make, most: u32, seed: u64) -> Option<Foun
     })
 }
 
-#[cfg(test)]
-mod explore {
-    use super::programs::*;
-    use super::*;
-
-    fn delays(name: &str, plan: Plan, make: Make) {
-        let mut v: Vec<Found> = Vec::new();
-        let mut missed = 0;
-        for seed in 0..1000 {
-            match watch(plan, make, 6000, seed) {
-                Some(f) => v.push(f),
-                None => missed += 1,
-            }
-        }
-        v.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-        if v.is_empty() {
-            println!("{name}: none");
-            return;
-        }
-        let n = v.len();
-        println!(
-            "{name}: samples {} {} seconds {:.2} {:.2} missed {missed}",
-            v[n / 2].samples,
-            v[n * 99 / 100].samples,
-            v[n / 2].seconds,
-            v[n * 99 / 100].seconds
-        );
-    }
-
-    #[test]
-    #[ignore = "exploration"]
-    fn explore_delays() {
-        let one = Plan::ONE;
-        delays("fast", one, &|_| Box::new(RandomX::new(0.00015, 0.1)));
-        delays("fast 10", Plan { rate: 10.0, ..one }, &|_| {
-            Box::new(RandomX::new(0.00015, 0.1))
-        });
-        delays("fast 2 threads", Plan { threads: 2, ..one }, &|_| {
-            Box::new(RandomX::new(0.00015, 0.1))
-        });
-        delays("light jit", one, &|_| Box::new(RandomX::new(0.002, 0.02)));
-        delays("light int", one, &|_| Box::new(RandomX::new(0.012, 0.02)));
-        delays("light int 200", Plan { rate: 200.0, ..one }, &|_| {
-            Box::new(RandomX::new(0.012, 0.02))
-        });
-        delays("light int 10", Plan { rate: 10.0, ..one }, &|_| {
-            Box::new(RandomX::new(0.012, 0.02))
-        });
-        for nearest in [0.25, 0.5] {
-            delays("mix", one, &|_| {
-                Box::new(Mixed {
-                    program: Box::new(RandomX::new(0.00015, 0.1)),
-                    nearest,
-                })
-            });
-        }
-        for life in [2, 3, 4, 5, 7, 10] {
-            delays(
-                &format!("fan {life}"),
-                Plan {
-                    lifetime: Some(life),
-                    ..one
-                },
-                &|_| Box::new(RandomX::new(0.00015, 0.1)),
-            );
-        }
-    }
-
-    #[test]
-    #[ignore = "exploration"]
-    fn explore_alarms() {
-        let shares = |s: [f64; 4]| move |_: u32| -> Box<dyn Program> { Box::new(Shares(s)) };
-        let blocks =
-            |l: f64, i: bool| move |_: u32| -> Box<dyn Program> { Box::new(Blocks::new(l, i)) };
-        let classes: Vec<(&str, Box<dyn Fn(u32) -> Box<dyn Program>>)> = vec![
-            ("const 2", Box::new(shares([0., 0., 1., 0.]))),
-            (
-                "const each",
-                Box::new(|n| {
-                    let mut s = [0.; 4];
-                    s[n as usize % 4] = 1.;
-                    Box::new(Shares(s))
-                }),
-            ),
-            ("pair", Box::new(shares([0., 0.5, 0.5, 0.]))),
-            ("pair01", Box::new(shares([0.5, 0.5, 0., 0.]))),
-            ("pair+.03", Box::new(shares([0.485, 0.485, 0.015, 0.015]))),
-            (
-                "pairs differ",
-                Box::new(|n| {
-                    let mut s = [0.; 4];
-                    s[n as usize % 4] = 0.5;
-                    s[(n as usize / 4 + n as usize + 1) % 4] = 0.5;
-                    Box::new(Shares(s))
-                }),
-            ),
-            ("triple", Box::new(shares([1., 1., 1., 0.]))),
-            ("triple.01", Box::new(shares([0.33, 0.33, 0.33, 0.01]))),
-            ("triple.02", Box::new(shares([0.327, 0.327, 0.326, 0.02]))),
-            ("triple.03", Box::new(shares([0.323, 0.323, 0.324, 0.03]))),
-            ("triple.05", Box::new(shares([0.317, 0.317, 0.316, 0.05]))),
-            ("triple u", Box::new(shares([0.6, 0.2, 0.2, 0.0]))),
-            ("triple u.01", Box::new(shares([0.59, 0.2, 0.2, 0.01]))),
-            ("triple u2", Box::new(shares([0.5, 0.3, 0.2, 0.0]))),
-            ("triple 123", Box::new(shares([0.0, 0.3, 0.3, 0.4]))),
-            (
-                "triples differ",
-                Box::new(|n| {
-                    let mut s = [1.0; 4];
-                    s[n as usize % 4] = 0.0;
-                    Box::new(Shares(s))
-                }),
-            ),
-            ("blocks irr 40ms", Box::new(blocks(0.04, true))),
-            ("blocks irr 100ms", Box::new(blocks(0.1, true))),
-            ("blocks reg 12ms", Box::new(blocks(0.012, false))),
-            ("blocks reg 20ms", Box::new(blocks(0.02, false))),
-            ("blocks reg 40ms", Box::new(blocks(0.04, false))),
-            ("blocks reg 100ms", Box::new(blocks(0.1, false))),
-            (
-                "turns pairs 0.5s",
-                Box::new(|_| {
-                    Box::new(InTurns {
-                        programs: vec![
-                            Box::new(Shares([1., 1., 0., 0.])),
-                            Box::new(Shares([0., 0., 1., 1.])),
-                        ],
-                        lasts: vec![0.5, 0.5],
-                    })
-                }),
-            ),
-            (
-                "turns pairs 0.2s",
-                Box::new(|_| {
-                    Box::new(InTurns {
-                        programs: vec![
-                            Box::new(Shares([1., 1., 0., 0.])),
-                            Box::new(Shares([0., 0., 1., 1.])),
-                        ],
-                        lasts: vec![0.2, 0.2],
-                    })
-                }),
-            ),
-            (
-                "turns triples 1s",
-                Box::new(|_| {
-                    Box::new(InTurns {
-                        programs: vec![
-                            Box::new(Shares([1., 1., 1., 0.])),
-                            Box::new(Shares([0., 1., 1., 1.])),
-                        ],
-                        lasts: vec![1., 1.],
-                    })
-                }),
-            ),
-            (
-                "turns triples .5s",
-                Box::new(|_| {
-                    Box::new(InTurns {
-                        programs: vec![
-                            Box::new(Shares([1., 1., 1., 0.])),
-                            Box::new(Shares([0., 1., 1., 1.])),
-                        ],
-                        lasts: vec![0.5, 0.5],
-                    })
-                }),
-            ),
-        ];
-        let n = 2_000_000u32;
-        for (name, make) in &classes {
-            print!("{name:18}");
-            for (t, life) in [
-                (1, None),
-                (8, None),
-                (1, Some(2)),
-                (1, Some(3)),
-                (1, Some(5)),
-                (4, Some(5)),
-                (1, Some(10)),
-                (4, Some(20)),
-            ] {
-                let plan = Plan {
-                    threads: t,
-                    rate: 100.0,
-                    lifetime: life,
-                };
-                // log of alarms * e^A / samples at A = 6: <= 0 keeps the bound
-                let a6 = alarms(plan, make, 6.0, n, 1);
-                let a10 = alarms(plan, make, 10.0, n, 2);
-                let a37 = alarms(plan, make, 37.0, n, 3);
-                let r = |a: u32, t: f64| {
-                    if a == 0 {
-                        "-".to_owned()
-                    } else {
-                        format!("{:.1}", (f64::from(a) / f64::from(n)).ln() + t)
-                    }
-                };
-                print!(" | {:>4} {:>4} {}", r(a6, 6.), r(a10, 10.), a37);
-            }
-            println!();
-        }
-    }
-}
+/// How much is simulated: enough to notice what breaks, or, in a release build, enough for `docs/randomx.md`.
+pub(crate) const THOROUGH: bool = !cfg!(debug_assertions);

@@ -39,6 +39,11 @@ impl Table {
         self.evicted
     }
 
+    #[cfg(test)]
+    pub(super) const fn threads(&self) -> usize {
+        self.threads
+    }
+
     pub(super) fn processes(&self) -> impl Iterator<Item = (&ProcessId, &Process)> {
         self.processes.iter()
     }

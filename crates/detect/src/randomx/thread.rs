@@ -2,41 +2,35 @@
 
 use std::time::Duration;
 
-use super::{innocent::Innocent, miner::Kind};
+use super::{
+    innocent::{CHANGE, Habits},
+    miner::Kind,
+    mixture::Mixture,
+};
 
-/// How far what is typical of a process moves, with each sample, towards what the sample's thread does.
-const TYPICAL_MOVES: f64 = 1.0 / 16.0;
+/// How far the usual kind of a process's threads moves, with each sample, towards what the sample's thread is.
+const USUAL_MOVES: f64 = 1.0 / 16.0;
+/// How far a new thread may differ from that.
+const DOUBT: f64 = 0.1;
 
-/// What a thread does, as far as it is known.
+/// What the threads of a process do, taken together. It is what a new thread most likely does too, and where all of
+/// them change their ways at once, that surprises only once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Conduct {
-    innocent: Innocent,
+pub(super) struct Common {
+    habits: Habits,
+    /// Whether a thread of it follows habits of its own, or these.
+    own: Mixture<2>,
     kind: Kind,
 }
 
-impl Conduct {
+impl Common {
     /// Nothing is known.
     pub(super) fn new() -> Self {
         Self {
-            innocent: Innocent::new(),
+            habits: Habits::new(),
+            own: Mixture::even(),
             kind: Kind::new(),
         }
-    }
-
-    /// Learns that `mode` came after `previous`, and returns the evidence in it.
-    fn learn(&mut self, previous: usize, mode: usize, gap: Duration) -> f64 {
-        let alternatives = self.innocent.of_each(previous, mode);
-        let innocent = self.innocent.probability(&alternatives);
-        self.innocent.learn(&alternatives, previous, mode);
-        self.kind.learn(innocent, previous, mode, gap)
-    }
-
-    /// Becomes more like a thread in which `mode` came after `previous`.
-    fn approach(&mut self, other: &Self, previous: usize, mode: usize) {
-        let Self { innocent, kind } = other;
-        self.innocent.count(previous, mode);
-        self.innocent.approach(innocent, TYPICAL_MOVES);
-        self.kind.approach(kind, TYPICAL_MOVES);
     }
 }
 
@@ -48,31 +42,44 @@ pub(super) struct Thread {
     /// The tally that the thread was last counted in.
     pub(super) tally: u64,
     mode: usize,
-    conduct: Conduct,
+    habits: Habits,
+    /// Whether it follows habits of its own, or those of its process.
+    own: Mixture<2>,
+    kind: Kind,
 }
 
 impl Thread {
     /// A thread's first sample is no evidence: it only says where the thread begins. So a thread must be seen twice.
-    /// It is expected to do what is `typical` of its process; otherwise the uncertainty about each new thread would
-    /// pass for evidence, and short threads would add it up.
-    pub(super) fn begin(boot_ns: u64, mode: usize, typical: &Conduct) -> Self {
-        let mut conduct = *typical;
-        conduct.innocent.begin(mode);
+    pub(super) fn begin(boot_ns: u64, mode: usize, common: &mut Common) -> Self {
+        let mut habits = Habits::new();
+        habits.begin(mode);
+        common.habits.begin(mode);
+        let mut kind = common.kind;
+        kind.approach(&Kind::new(), DOUBT);
         Self {
             last_ns: boot_ns,
             tally: 0,
             mode,
-            conduct,
+            habits,
+            own: common.own,
+            kind,
         }
     }
 
-    /// Takes a later sample and returns the evidence in it, in nats. Lets what is typical learn from it too.
-    pub(super) fn go_on(&mut self, boot_ns: u64, mode: usize, typical: &mut Conduct) -> f64 {
+    /// Takes a later sample and returns the evidence in it, in nats.
+    pub(super) fn go_on(&mut self, boot_ns: u64, mode: usize, common: &mut Common) -> f64 {
         let gap = Duration::from_nanos(boot_ns.saturating_sub(self.last_ns));
-        let gain = self.conduct.learn(self.mode, mode, gap);
-        typical.approach(&self.conduct, self.mode, mode);
+        let previous = std::mem::replace(&mut self.mode, mode);
         self.last_ns = boot_ns;
-        self.mode = mode;
-        gain
+        let of_each = [
+            self.habits.learn(previous, mode),
+            common.habits.learn(previous, mode),
+        ];
+        let innocent = self.own.probability(&of_each);
+        self.own.learn(&of_each, CHANGE, &Mixture::even());
+        let evidence = self.kind.learn(innocent, previous, mode, gap);
+        common.own.approach(&self.own, USUAL_MOVES);
+        common.kind.approach(&self.kind, USUAL_MOVES);
+        evidence
     }
 }
