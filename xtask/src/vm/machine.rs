@@ -17,7 +17,7 @@ use super::{
 };
 
 /// How long a machine may take.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(240);
 /// How often the console is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// `bpf` is in no Debian kernel's own list of security modules.

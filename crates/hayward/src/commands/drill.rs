@@ -78,16 +78,12 @@ pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
     let status: StatusReport = client::get(socket, "/v1/status")?;
     let mut endings = BTreeMap::new();
     let mut failures = Vec::new();
+    let mut unlisted = Vec::new();
     for play in &PLAYS {
         let name = play.guard.name();
         match pointless(&status, play.guard) {
-            // A guard that nobody listed is no failure, unless it is the only one that could be played.
-            Some(failure) if play.guard == Guard::Command => failures.push(failure),
-            Some(failure) => {
-                if !json {
-                    show::line(&format!("{name}: {failure}"));
-                }
-            }
+            Some(failure) if is_listed(&status, play.guard) => failures.push(failure),
+            Some(failure) => unlisted.push(failure),
             None => {
                 let ending = play.run(socket, &status)?;
                 if !json {
@@ -101,10 +97,19 @@ pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
     if json && !endings.is_empty() {
         show::json(&endings)?;
     }
+    // A guard that nobody listed is no failure, unless there is no other.
+    if endings.is_empty() {
+        failures.append(&mut unlisted);
+    }
     match failures.into_iter().next() {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
+}
+
+fn is_listed(status: &StatusReport, guard: Guard) -> bool {
+    let report = status.guards.get(guard.name());
+    report.is_some_and(|report| report.status != GuardStatus::Off || report.switched_off)
 }
 
 impl Play {
