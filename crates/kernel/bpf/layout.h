@@ -107,7 +107,7 @@ enum cell {
 	CELL_OFF_RANDOMX,     /* as CELL_OFF_COMMAND */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 

@@ -1,6 +1,6 @@
 //! The pinned cells that every program obeys: switches, lease, root. They work without an agent.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use hayward_model::Guard;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -115,6 +115,19 @@ impl Cells {
     pub fn off_until(&self, guard: Guard) -> Result<Option<u64>, KernelError> {
         let until = self.get(switch(None))?.max(self.get(switch(Some(guard)))?);
         Ok((until > boot_ns()).then_some(until))
+    }
+
+    /// Takes over what operators switched off under another version, whose cells are pinned at `path`. These cells have
+    /// had their places since the first.
+    pub(crate) fn take_switches(&self, path: &Path) -> Result<(), KernelError> {
+        let Ok(map) = MapHandle::from_pinned_path(path) else {
+            return Ok(());
+        };
+        let other = Self { map };
+        for cell in [Cell::OffAll, Cell::OffCommand] {
+            self.set(cell, other.get(cell)?)?;
+        }
+        Ok(())
     }
 
     /// Says that the agent lives.

@@ -9,7 +9,7 @@ use crate::{
     Cell, Cells, Counters, KernelError, Pins, RoundingCounts, Variant,
     error::Doing,
     object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
-    pins::{LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
+    pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     table::{self, size_class},
 };
 
@@ -97,6 +97,9 @@ impl Kernel {
             _lock: lock,
         };
         kernel.write_cells(options)?;
+        for folder in kernel.pins.other_maps() {
+            kernel.cells.take_switches(&folder.join("cells"))?;
+        }
         kernel.scope.swap(scope_words)?;
         kernel.command.swap(command_words)?;
         Ok(kernel)
@@ -157,6 +160,9 @@ impl Kernel {
         let outgrown = outgrown.filter(|path| !in_use.contains(path));
         for path in former.chain(outgrown) {
             fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+        }
+        for folder in self.pins.other_maps() {
+            pins::remove(&folder)?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
-pub(crate) const LAYOUT_VERSION: u32 = 2;
+pub(crate) const LAYOUT_VERSION: u32 = 3;
 
 /// An instance number that no programs have.
 const NO_INSTANCE: u64 = u64::MAX;
@@ -123,6 +123,19 @@ impl Pins {
             .collect()
     }
 
+    /// Folders with the maps of other layouts, which an agent of another version has left.
+    pub(crate) fn other_maps(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten();
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                name.starts_with("maps-") && *path != self.maps()
+            })
+            .collect()
+    }
+
     /// Maps of tables that are pinned, of every size class: their names carry it.
     pub(crate) fn pinned_tables(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.maps()).into_iter().flatten();
@@ -154,17 +167,24 @@ pub fn uninstall(pins: &Pins) -> Result<usize, KernelError> {
             .filter(|path| *path != pins.links()),
     );
     for folder in folders {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries.filter_map(Result::ok) {
-            let path = entry.path();
-            fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
-            removed += 1;
-        }
-        fs::remove_dir(&folder).doing(|| format!("remove {}", folder.display()))?;
+        removed += remove(&folder)?;
     }
     fs::remove_dir(&pins.folder).doing(|| format!("remove {}", pins.folder.display()))?;
+    Ok(removed)
+}
+
+/// Removes a folder of pins, where it is there. Returns how many it held.
+pub(crate) fn remove(folder: &Path) -> Result<usize, KernelError> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(0);
+    };
+    let mut removed = 0;
+    for entry in entries.filter_map(Result::ok) {
+        let path = entry.path();
+        fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+        removed += 1;
+    }
+    fs::remove_dir(folder).doing(|| format!("remove {}", folder.display()))?;
     Ok(removed)
 }
 

@@ -13,12 +13,13 @@ mod tests {
         time::Duration,
     };
 
-    use hayward_kernel::{Kernel, Pins, Variant, uninstall, wire};
+    use hayward_kernel::{Cell, Kernel, Pins, Variant, uninstall, wire};
     use hayward_model::{Event, Guard, KernelVerdict, Mode, ScopePolicy};
     use hayward_rules::{
         Rule,
         table::{CommandTable, ScopeTable},
     };
+    use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
     use crate::place::Place;
 
@@ -295,12 +296,45 @@ mod tests {
             let inner = place.group("box/inner");
             assert_eq!(run_in(&inner, "/bin/echo", &[BANNED]).signal(), Some(9));
             assert_eq!(kernel.counters().expect("counters").killed, 3);
-            let pinned = fs::read_dir(place.pins.join("maps-2")).expect("pins");
+            let pinned = fs::read_dir(place.pins.join("maps-3")).expect("pins");
             let names = pinned.map(|entry| entry.expect("a pin").file_name().into_string());
             let tables =
                 names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("_tables")));
             assert_eq!(tables.count(), 2, "outgrown tables are not kept");
         });
+    }
+
+    #[test]
+    fn maps_of_another_version_go_and_what_was_switched_off_there_stays_off() {
+        let place = Place::new("layout");
+        let folder = place.pins.join("maps-1");
+        fs::create_dir_all(&folder).expect("a folder");
+        let (key, value) = (4, 8);
+        let options = libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+            ..Default::default()
+        };
+        let name = Some("cells");
+        let mut cells =
+            MapHandle::create(MapType::Array, name, key, value, 64, &options).expect("a map");
+        let until = u64::MAX.to_ne_bytes();
+        cells
+            .update(
+                &(Cell::OffCommand as u32).to_ne_bytes(),
+                &until,
+                MapFlags::ANY,
+            )
+            .expect("switched off");
+        cells.pin(folder.join("cells")).expect("pinned");
+        let kernel = place.kernel(true);
+        assert!(!folder.exists());
+        let off = |guard| kernel.cells().off_until(guard).expect("cells");
+        assert_eq!(
+            (off(Guard::Command), off(Guard::Randomx)),
+            (Some(u64::MAX), None)
+        );
+        let group = place.group("box");
+        assert!(run_in(&group, "/bin/echo", &[BANNED]).success());
     }
 
     #[test]
