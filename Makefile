@@ -8,7 +8,7 @@ BINARY := target/$(TRIPLE)/release/hayward
 SECONDS ?= 60
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build test vm-test bench fuzz docs install
+.PHONY: help run build test vm-test bench fuzz soak docs install
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -38,6 +38,13 @@ bench: build ## Measure, print the table, write target/bench.json and docs/perfo
 fuzz: ## Throw damaged input at everything that parses, a minute each: tests named *never_panics (SECONDS=60)
 	@tools/install-build-deps
 	HAYWARD_FUZZ_SECONDS=$(SECONDS) cargo test --profile fuzz -q --workspace --exclude hayward-tests --exclude hayward-benches --exclude hayward-test-miner --no-fail-fast never_panics -- --show-output
+
+soak: ## Run every harmless program for ten minutes beside the guard randomx: an hour and a half
+	@tools/install-build-deps
+	@tools/install-test-deps
+	$(SUDO) tools/prepare-host
+	cargo build -q
+	$(SUDO) -E cargo test -q -p hayward-tests --test randomx -- --ignored --nocapture
 
 docs: build ## Write the generated references in docs/
 	$(BINARY) reference settings > docs/settings.md

@@ -88,6 +88,11 @@ const HOW: &str = "
   `fexecve`, from memory, from a deleted file, by a thread that is not the first, as a script's interpreter, by
   `posix_spawn` and by `vfork`, in 64 and 32 bits, while two threads keep processors and caches busy. Before, the same
   programs without a banned string are seen to write.
+- A context switch: two processes in scope hand each other a byte over a pipe, 10,000 times a batch, on one processor, with
+  the programs attached and detached, in turns. The kernel's own time for the sensor, less its time for the same program
+  while another instance is the one that decides, which returns at once.
+- Interrupting: the processor time of the threads that wake 160 times a second, the most that an agent ever asks of them,
+  while something else keeps a processor busy.
 - The agent: from its start to `READY=1`, which it says after its own test was seen to be stopped; resident memory when
   it has not grown for 12 s; processor time of all its threads while programs are started in its scope.
 ";
