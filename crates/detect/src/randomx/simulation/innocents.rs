@@ -232,7 +232,7 @@ fn frequent_samples_clear_a_program_that_rare_ones_made_suspect() {
         };
         let [unsteered, steered] = [10.0, 200.0].map(found);
         println!(
-            "blocks of {lasts} s: found {unsteered} times at 10 a second, {steered} times if suspects are looked at 200 times a second"
+            "blocks of {lasts} s, 10 samples a second: found {unsteered} times, {steered} if suspects have 200"
         );
         assert!(unsteered > 0 && steered == 0, "{lasts}");
     }
