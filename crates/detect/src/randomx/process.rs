@@ -21,7 +21,8 @@ const PRICE: f64 = 0.2;
 /// A process of which some thread was seen.
 #[derive(Debug)]
 pub(super) struct Process {
-    pub(super) threads: BTreeMap<ThreadId, Thread>,
+    /// Boxed: most processes have one thread, and a map makes room for eleven.
+    pub(super) threads: BTreeMap<ThreadId, Box<Thread>>,
     pub(super) evidence: Evidence,
     common: Common,
 }
@@ -53,7 +54,7 @@ impl Process {
                 (thread, gain)
             }
             None => {
-                let begun = Thread::begin(sample.boot_ns, mode, &mut self.common);
+                let begun = Box::new(Thread::begin(sample.boot_ns, mode, &mut self.common));
                 (self.threads.entry(id).or_insert(begun), -PRICE)
             }
         };

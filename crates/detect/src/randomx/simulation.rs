@@ -76,6 +76,11 @@ impl<'a> Process<'a> {
         process
     }
 
+    /// Takes so many samples of each thread a second from now on.
+    pub(crate) const fn look(&mut self, rate: f64) {
+        self.plan.rate = rate;
+    }
+
     fn gap(&mut self) -> f64 {
         LEAST_GAP + (1.0 / self.plan.rate - LEAST_GAP) * self.random.waiting()
     }
