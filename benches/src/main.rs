@@ -7,6 +7,7 @@ mod figure;
 mod growth;
 mod held;
 mod kills;
+mod miners;
 mod page;
 mod place;
 mod plot;
@@ -62,6 +63,7 @@ enum What {
     Kills,
     Agent,
     Switch,
+    Miners,
 }
 
 fn main() -> Result<()> {
@@ -98,6 +100,9 @@ fn main() -> Result<()> {
     }
     if wanted(What::Switch) {
         figures.extend(switch::measure(&binary)?);
+    }
+    if wanted(What::Miners) {
+        figures.extend(miners::measure(&binary)?);
     }
     if wanted(What::Agent) {
         figures.extend(agent::measure(&binary)?);

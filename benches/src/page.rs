@@ -93,6 +93,8 @@ const HOW: &str = "
   while another instance is the one that decides, which returns at once.
 - Interrupting: the processor time of the threads that wake 160 times a second, the most that an agent ever asks of them,
   while something else keeps a processor busy.
+- Miners: the real RandomX library, in light mode, in scope of an agent that enforces; from the end of the first hash to
+  the miner's end by SIGKILL. Where fewer than a hundred were tried, it is the slowest of them.
 - The agent: from its start to `READY=1`, which it says after its own test was seen to be stopped; resident memory when
   it has not grown for 12 s; processor time of all its threads while programs are started in its scope.
 ";
