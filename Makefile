@@ -31,6 +31,7 @@ vm-test: build ## Run the tests in virtual machines with distributions' kernels
 	@cargo run -q -p xtask -- vm --binary $(BINARY)
 
 bench: build ## Measure, print the table, write target/bench.json and docs/performance.md
+	@tools/install-test-deps
 	@tools/build-release hayward-benches
 	$(SUDO) tools/prepare-host
 	$(SUDO) target/$(TRIPLE)/release/hayward-benches --binary $(BINARY)
