@@ -88,8 +88,8 @@ const HOW: &str = "
   `fexecve`, from memory, from a deleted file, by a thread that is not the first, as a script's interpreter, by
   `posix_spawn` and by `vfork`, in 64 and 32 bits, while two threads keep processors and caches busy. Before, the same
   programs without a banned string are seen to write.
-- A context switch: two processes in scope hand each other a byte over a pipe, 10,000 times a batch, on one processor, with
-  the programs attached and detached, in turns. The kernel's own time for the sensor, less its time for the same program
+- A context switch: two processes in scope hand each other a byte over a pipe, 5,000 times a batch, with the programs attached
+  and detached, in turns; on whichever processors they are put, and on one. The kernel's own time for the sensor, less its time for the same program
   while another instance is the one that decides, which returns at once.
 - Interrupting: the processor time of the threads that wake 160 times a second, the most that an agent ever asks of them,
   while something else keeps a processor busy.

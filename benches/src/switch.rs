@@ -22,7 +22,7 @@ use crate::{
 
 const PAIRS: usize = 400;
 /// There and back again, so often in a batch.
-const ROUND_TRIPS: u32 = 10_000;
+const ROUND_TRIPS: u32 = 5_000;
 const BATCHES: usize = 40;
 /// As often as a processor is ever interrupted; see `steer.rs` of the agent.
 const OFTEN: u32 = 160;
@@ -38,8 +38,11 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
     if let Some(error) = kernel.failure(Guard::Randomx) {
         anyhow::bail!("{error}");
     }
-    let mut pong = PingPong::start(&host.inside)?;
+    let mut pong = PingPong::start(&host.inside, false)?;
     let ratios = place::pairs(&mut kernel, PAIRS, || pong.run())?;
+    drop(pong);
+    let mut pong = PingPong::start(&host.inside, true)?;
+    let pinned = place::pairs(&mut kernel, PAIRS, || pong.run())?;
 
     let counting = Statistics::enable()?;
     kernel.activate()?;
@@ -81,6 +84,15 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
             spread: ratios.spread(4),
             floor: Some(1.02),
             aim: Some(1.005),
+        },
+        Figure {
+            key: "randomx.switch_ratio_pinned",
+            what: "the same on one processor, where a switch takes least".to_owned(),
+            value: pinned.median(),
+            unit: "",
+            spread: pinned.spread(4),
+            floor: None,
+            aim: None,
         },
         Figure {
             key: "randomx.nudge_pct",
@@ -143,10 +155,11 @@ struct PingPong {
 }
 
 impl PingPong {
-    fn start(cgroup: &Path) -> Result<Self> {
+    fn start(cgroup: &Path, pinned: bool) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("ping-pong")
             .arg(cgroup)
+            .args(pinned.then_some("--pinned"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -183,15 +196,20 @@ impl Drop for PingPong {
 pub(crate) struct PingPongHelper {
     /// The cgroup to join.
     cgroup: PathBuf,
+    /// Both stay on one processor.
+    #[arg(long)]
+    pinned: bool,
 }
 
 impl PingPongHelper {
-    /// Joins the cgroup with a child on the same processor; each line of standard input is a batch.
+    /// Joins the cgroup with a child; each line of standard input is a batch.
     pub(crate) fn run(&self) -> Result<()> {
         fs::write(self.cgroup.join("cgroup.procs"), "0")?;
-        let mut processors = CpuSet::new();
-        processors.set(0);
-        sched_setaffinity(None, &processors)?;
+        if self.pinned {
+            let mut processors = CpuSet::new();
+            processors.set(0);
+            sched_setaffinity(None, &processors)?;
+        }
         let (there_end, mut there) = pipe()?;
         let (mut back, back_end) = pipe()?;
         let mut echo = Command::new(std::env::current_exe()?)
