@@ -21,6 +21,8 @@ const OFTEN: u32 = 160;
 const EXPECTED: u32 = 20;
 /// So long, in intervals, odd rounding alone is worth interrupting often: a miner is decided in a tenth of that.
 const WORTH: u32 = 60;
+/// So long, in intervals, odd rounding is waited for again: a miner that works a tenth of the time pauses.
+const PAUSE: u32 = 4;
 
 /// What is known of one processor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,8 +41,10 @@ struct Processor {
 #[derive(Debug, Default)]
 pub(crate) struct Steer {
     processors: Vec<Processor>,
-    /// Intervals in a row in which some thread rounded in another way than to nearest.
+    /// Intervals for which some thread has rounded in another way than to nearest, pauses included.
     odd: u32,
+    /// Intervals since one last did.
+    pause: u32,
 }
 
 impl Steer {
@@ -73,8 +77,13 @@ impl Steer {
                 busy: share >= BUSY * ticks.saturating_sub(last.ticks).max(1),
             };
         }
-        self.odd = if odd { self.odd.saturating_add(1) } else { 0 };
-        let often = evidence || (odd && self.odd <= WORTH);
+        self.pause = if odd { 0 } else { self.pause.saturating_add(1) };
+        self.odd = match self.odd {
+            0 if !odd => 0,
+            _ if self.pause > PAUSE => 0,
+            intervals => intervals.saturating_add(1),
+        };
+        let often = evidence || (1..=WORTH).contains(&self.odd);
         let rate = |processor: &Processor| match (processor.busy, processor.expected > 0, often) {
             (false, ..) => 0,
             (true, false, _) => SELDOM,
@@ -171,8 +180,14 @@ mod tests {
         assert_eq!(rate(true, false), USUAL);
         assert_eq!(rate(true, true), OFTEN);
         assert_eq!(rate(true, false), USUAL);
-        assert_eq!(rate(false, false), USUAL);
+        for _ in 0..=PAUSE {
+            assert_eq!(rate(false, false), USUAL);
+        }
         assert_eq!(rate(true, false), OFTEN, "another one");
+        for _ in 0..PAUSE {
+            assert_eq!(rate(false, false), OFTEN, "it may only pause");
+        }
+        assert_eq!(rate(false, false), USUAL);
     }
 
     #[test]
