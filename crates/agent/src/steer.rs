@@ -13,6 +13,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A processor is busy where programs use so much of it, in hundredths.
 const BUSY: u64 = 3;
+/// So long, in intervals, it counts as busy after that: who works in bursts would else be looked at in between.
+const BUSY_FOR: u32 = 8;
 /// Interruptions a second where only others' programs were seen, where programs in scope run, and while there is a suspect.
 const SELDOM: u32 = 2;
 const USUAL: u32 = 20;
@@ -34,7 +36,8 @@ struct Processor {
     seen: RoundingCounts,
     /// Intervals for which programs in scope are still expected.
     expected: u32,
-    busy: bool,
+    /// Intervals for which it still counts as busy.
+    busy: u32,
 }
 
 /// The state from one interval to the next.
@@ -69,12 +72,16 @@ impl Steer {
                 used,
                 ticks,
                 seen,
-                expected: if seen.samples > last.seen.samples || !last.busy {
+                expected: if seen.samples > last.seen.samples || last.busy == 0 {
                     EXPECTED
                 } else {
                     last.expected.saturating_sub(1)
                 },
-                busy: share >= BUSY * ticks.saturating_sub(last.ticks).max(1),
+                busy: if share >= BUSY * ticks.saturating_sub(last.ticks).max(1) {
+                    BUSY_FOR
+                } else {
+                    last.busy.saturating_sub(1)
+                },
             };
         }
         self.pause = if odd { 0 } else { self.pause.saturating_add(1) };
@@ -84,7 +91,8 @@ impl Steer {
             intervals => intervals.saturating_add(1),
         };
         let often = evidence || (1..=WORTH).contains(&self.odd);
-        let rate = |processor: &Processor| match (processor.busy, processor.expected > 0, often) {
+        let rate = |processor: &Processor| match (processor.busy > 0, processor.expected > 0, often)
+        {
             (false, ..) => 0,
             (true, false, _) => SELDOM,
             (true, true, false) => USUAL,
@@ -188,6 +196,23 @@ mod tests {
             assert_eq!(rate(false, false), OFTEN, "it may only pause");
         }
         assert_eq!(rate(false, false), USUAL);
+    }
+
+    #[test]
+    fn who_works_in_bursts_is_looked_at_in_the_next_one_too() {
+        let mut steer = Steer::default();
+        assert_eq!(steer.rates(&after(1, 20), &[], false)[0], USUAL);
+        // Nothing more is used from here on.
+        let idle = |interval: u64| format!("cpu0 10 0 0 {} 0 0 0 0 0 0\n", 50 * interval - 10);
+        for interval in 2..2 + u64::from(BUSY_FOR) - 1 {
+            assert_eq!(
+                steer.rates(&idle(interval), &[], false)[0],
+                USUAL,
+                "{interval}"
+            );
+        }
+        let late = 2 + u64::from(BUSY_FOR);
+        assert_eq!(steer.rates(&idle(late), &[], false)[0], 0);
     }
 
     #[test]
