@@ -45,7 +45,7 @@ soak: ## Run every harmless program for ten minutes beside the guard randomx: an
 	@tools/install-test-deps
 	$(SUDO) tools/prepare-host
 	cargo build -q
-	$(SUDO) -E cargo test -q -p hayward-tests --test randomx -- --ignored --nocapture
+	tools/cargo-as-root test -q -p hayward-tests --test randomx -- --ignored --nocapture
 
 docs: build ## Write the generated references in docs/
 	$(BINARY) reference settings > docs/settings.md
