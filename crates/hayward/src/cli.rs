@@ -77,7 +77,9 @@ pub(crate) enum Command {
         /// The record's id.
         id: String,
     },
-    /// Print, as JSON lines, where threads round to that do not only round to nearest, as the agent sees them.
+    /// Print what the guard `randomx` sees, as JSON lines.
+    ///
+    /// Each is of a thread that does not only round to nearest.
     #[command(after_help = "Example: hayward samples --pid 4711 --for 30s > samples.jsonl")]
     Samples {
         /// Only this process's.
