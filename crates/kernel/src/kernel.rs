@@ -371,7 +371,7 @@ impl Programs {
     fn attach(&mut self, pins: &Pins, instance: u64) -> Result<(), KernelError> {
         for program in self.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
-            if !name.starts_with("on_") {
+            if !name.starts_with("on_") || !program.autoload() {
                 continue;
             }
             let mut link = program
