@@ -6,7 +6,7 @@
  * rounding_mode      where it rounds to, in x86's numbers: to nearest, down, up, towards zero
  * flushes            whether numbers too small to be normal are zero
  * is_in_system_call  whether the thread was in a system call; if not, it was interrupted
- * has_run            whether it can have been in user mode since it was switched in last */
+ * has_run            whether it can have been in user mode since it was switched in last; where that is not known, yes */
 #pragma once
 
 #if defined(__TARGET_ARCH_arm64)

@@ -8,9 +8,6 @@
 #define FPCR_MODE_SHIFT 22
 #define FPCR_FLUSH (1 << 24)
 
-/* The processor holds another thread's registers. */
-#define TIF_FOREIGN_FPSTATE (1 << 3)
-
 /* Lies here whichever registers the thread uses, those of SVE and SME too. Whoever is switched out has it saved. */
 static __always_inline u32 saved_control(struct task_struct *task)
 {
@@ -38,7 +35,9 @@ static __always_inline bool is_in_system_call(struct task_struct *task)
 	return registers->syscallno >= 0;
 }
 
+/* The flag that tells is another bit in each series of Linux. Who is seen twice in one place seems to change its mode
+ * more seldom than it does, and so less like a miner. */
 static __always_inline bool has_run(struct task_struct *task)
 {
-	return !(task->thread_info.flags & TIF_FOREIGN_FPSTATE);
+	return true;
 }
