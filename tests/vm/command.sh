@@ -141,4 +141,19 @@ end_agent TERM
 exits default-uninstall 0 hayward uninstall
 lives container-lives-after-uninstall "$container" $banned
 
+echo "== where rounding alone is evidence"
+export HAYWARD_TEST=1
+sed 's/command:.*/randomx: { evidence: rounding } }/' $settings >/test/rounding.yaml
+in_box() { # PROGRAM ARGUMENT...
+	sh -c "echo \$\$ > $cgroups/test/box/cgroup.procs && exec \"\$@\"" in_box "$@"
+}
+enforces rounding-enforces --config /test/rounding.yaml
+exits threads-of-one-mode-each-live 0 in_box rounding 4 threads
+exits long-turns-live 0 in_box rounding 5 1000
+writes they-were-seen 'hayward_checked_total.guard="randomx". [1-9][0-9]' wget -q -O - http://127.0.0.1:9752/metrics
+exits all-modes-at-random-die 137 in_box rounding 30 call
+writes it-is-recorded '"killed".*"guard":"randomx".*rounding 30 call' hayward events --json
+end_agent TERM
+exits rounding-uninstall 0 hayward uninstall --config /test/rounding.yaml
+
 finish

@@ -42,6 +42,14 @@ impl Architecture {
         }
     }
 
+    /// The C compiler, by the name that Debian has for it on every host.
+    pub(crate) fn compiler(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-linux-gnu-gcc",
+            Self::Arm64 => "aarch64-linux-gnu-gcc",
+        }
+    }
+
     /// The folder in which Debian has this processor's libraries.
     pub(crate) fn libraries(self) -> &'static str {
         match self {
@@ -66,6 +74,7 @@ impl Architecture {
         }
     }
 
+    /// The program that is the machine.
     pub(crate) fn emulator(self) -> &'static str {
         match self {
             Self::X86_64 => "qemu-system-x86_64",
@@ -73,6 +82,7 @@ impl Architecture {
         }
     }
 
+    /// Its arguments that say which machine.
     pub(crate) fn machine(self) -> [&'static str; 4] {
         match self {
             // qemu 7.2 emulates cmpxchg16b in a way that leaves garbage in the flags, of which Linux 6.12 dies every

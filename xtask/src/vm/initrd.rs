@@ -10,14 +10,14 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// Packs `tests/vm/<script>.sh` with what it needs. Not compressed: an emulated machine takes longer to unpack than
+/// Packs `tests/vm/<script>.sh` with what it needs; programs go where commands are found. Not compressed: an emulated machine takes longer to unpack than
 /// qemu takes to read.
 pub(crate) fn build(
     folder: &Path,
     scripts: &Path,
     script: &str,
     userland: &Path,
-    binary: Option<&Path>,
+    programs: &[&Path],
 ) -> Result<PathBuf> {
     let root = folder.join("root");
     if root.exists() {
@@ -26,16 +26,20 @@ pub(crate) fn build(
     copy_folder(userland, &root)?;
     fs::create_dir_all(root.join("test"))?;
     let mut files = vec![
-        (scripts.join("init"), "init"),
-        (scripts.join("common.sh"), "test/common.sh"),
-        (scripts.join(format!("{script}.sh")), "test/run.sh"),
+        (scripts.join("init"), PathBuf::from("init")),
+        (scripts.join("common.sh"), PathBuf::from("test/common.sh")),
+        (
+            scripts.join(format!("{script}.sh")),
+            PathBuf::from("test/run.sh"),
+        ),
         (
             scripts.join("../../packaging/hayward.service"),
-            "test/hayward.service",
+            PathBuf::from("test/hayward.service"),
         ),
     ];
-    if let Some(binary) = binary {
-        files.push((binary.to_owned(), "bin/hayward"));
+    for program in programs {
+        let name = program.file_name().context("a program has a name")?;
+        files.push((program.to_path_buf(), Path::new("bin").join(name)));
     }
     for (from, name) in files {
         let to = root.join(name);

@@ -142,12 +142,15 @@ fn test(kernel: &Kernel, binary: Option<&Path>) -> Result<Outcome> {
     let image = kernel.obtain(&machines)?;
     let folder = machines.join(kernel.name);
     fs::create_dir_all(&folder)?;
+    let benign = project.join("tests/benign");
+    let rounding = userland::compile_rounding(&benign, &folder, kernel.architecture)?;
+    let programs: Vec<_> = binary.into_iter().chain([rounding.as_path()]).collect();
     let initrd = initrd::build(
         &folder,
         &project.join("tests/vm"),
         kernel.script,
         &userland::obtain(&machines, kernel.architecture)?,
-        binary,
+        &programs,
     )?;
     say(
         kernel.name,

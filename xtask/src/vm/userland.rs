@@ -5,10 +5,11 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{apt::Apt, architecture::Architecture, mirror::Archive, say};
 
@@ -40,6 +41,25 @@ pub(crate) fn obtain(machines: &Path, architecture: Architecture) -> Result<Path
     fs::rename(&laid_out, &folder)?;
     apt.remove()?;
     Ok(folder)
+}
+
+/// Compiles the harmless program that rounds in many ways, of `tests/benign`.
+pub(crate) fn compile_rounding(
+    benign: &Path,
+    folder: &Path,
+    architecture: Architecture,
+) -> Result<PathBuf> {
+    let compiler = architecture.compiler();
+    let program = folder.join("rounding");
+    let status = Command::new(compiler)
+        .args(["-O2", "-frounding-math", "-static", "-pthread", "-o"])
+        .arg(&program)
+        .arg(benign.join("rounding.c"))
+        .arg("-lm")
+        .status()
+        .with_context(|| format!("start {compiler}; tools/install-cross-deps installs it"))?;
+    ensure!(status.success(), "{compiler} failed: {status}");
+    Ok(program)
 }
 
 /// Where the packages have each file, and where a machine has it.
