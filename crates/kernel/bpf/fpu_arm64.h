@@ -35,8 +35,8 @@ static __always_inline bool is_in_system_call(struct task_struct *task)
 	return registers->syscallno >= 0;
 }
 
-/* The flag that tells is another bit in each series of Linux. Who is seen twice in one place seems to change its mode
- * more seldom than it does, and so less like a miner. */
+/* The flag that tells, TIF_FOREIGN_FPSTATE, has moved from bit to bit between series of Linux. Who is seen twice in one
+ * place seems to change its mode more seldom than it does, and so less like a miner. */
 static __always_inline bool has_run(struct task_struct *task)
 {
 	return true;

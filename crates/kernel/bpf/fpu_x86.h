@@ -9,7 +9,8 @@
 #define MXCSR_MODE_SHIFT 13
 #define MXCSR_FLUSH 0x8040
 
-/* The thread's registers are in memory, and have to be loaded before it goes on in user mode. */
+/* The thread's registers are in memory, and have to be loaded before it goes on in user mode. This bit since Linux 5.2,
+ * and in all kernels on which has_run() is asked. */
 #define TIF_NEED_FPU_LOAD (1 << 14)
 
 /* Until Linux 5.15 the registers lay in the structure itself. */
