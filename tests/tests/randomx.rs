@@ -135,10 +135,11 @@ mod tests {
     fn a_miner_at_nice_19_beside_a_program_on_the_same_processor_is_killed() {
         let host = host("");
         host.configured(&["off", "--guard", "randomx"]).ok();
-        let join = r#"echo $$ > "$0/cgroup.procs" && exec nice -n 19 "$@""#;
+        let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
         let mut miner = Command::new("sh")
             .args(["-c", join])
             .arg(&host.inside)
+            .args(["nice", "-n", "19"])
             .arg(program())
             .args(["--pin", "0", "--seconds", "120"])
             .stdout(Stdio::piped())
@@ -150,8 +151,10 @@ mod tests {
         assert_eq!(line, "hashing\n");
         let busy = corpus(120).into_iter().find(|benign| benign.name == "life");
         let busy = busy.expect("there");
-        let mut busy = Command::new("taskset")
-            .args(["-c", "0"])
+        let mut busy = Command::new("sh")
+            .args(["-c", join])
+            .arg(&host.outside)
+            .args(["taskset", "-c", "0"])
             .arg(&busy.program)
             .args(&busy.arguments)
             .stdout(Stdio::null())

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use hayward_test_miner::{program, rounder};
 
 const BUSYBOX: &str = "/bin/busybox";
 /// The one of util-linux: busybox's cannot take capabilities from root.
@@ -36,13 +37,17 @@ pub(crate) fn build(
         (PathBuf::from(BUSYBOX), "bin/busybox"),
         (scripts.join("init"), "init"),
         (scripts.join("common.sh"), "test/common.sh"),
-        (scripts.join(script), "test/run.sh"),
+        (scripts.join(&script), "test/run.sh"),
     ];
     let unit = scripts.join("../../packaging/hayward.service");
     files.push((unit, "test/hayward.service"));
     files.push((PathBuf::from(SETPRIV), "bin/setpriv.util-linux"));
     if let Some(binary) = binary {
         files.push((binary.to_owned(), "bin/hayward"));
+    }
+    if script == "randomx.sh" {
+        files.push((program().to_owned(), "bin/randomx-miner"));
+        files.push((rounder().to_owned(), "bin/randomx-rounder"));
     }
     for (from, name) in files {
         place(&from, &root.join(name))?;

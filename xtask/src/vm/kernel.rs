@@ -25,6 +25,8 @@ pub(crate) struct Kernel {
     pub(crate) script: &'static str,
     /// Arguments of the kernel beyond those that all have.
     pub(crate) arguments: &'static str,
+    /// The machine's, in MiB.
+    pub(crate) memory: &'static str,
 }
 
 impl Kernel {
@@ -36,13 +38,27 @@ impl Kernel {
             suite,
             script: "command",
             arguments: "",
+            memory: "1024",
+        }
+    }
+
+    /// The same kernel, with what wants to wear the guard `randomx` out.
+    const fn besieged(self, name: &'static str) -> Self {
+        Self {
+            name,
+            script: "randomx",
+            memory: "2048",
+            ..self
         }
     }
 }
 
 /// The slowest first, so that two at a time end together.
-pub(crate) const KERNELS: [Kernel; 5] = [
+pub(crate) const KERNELS: [Kernel; 7] = [
     Kernel::carries("jammy-updates", Archive::Ubuntu),
+    // One keeps what it saw of threads with them, the other in a table.
+    Kernel::carries("bookworm-backports", Archive::Main).besieged("bookworm-backports-randomx"),
+    Kernel::carries("bookworm", Archive::Main).besieged("bookworm-randomx"),
     Kernel::carries("bookworm-backports", Archive::Main),
     Kernel::carries("bullseye-security", Archive::Security),
     Kernel::carries("bookworm", Archive::Main),

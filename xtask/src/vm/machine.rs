@@ -50,7 +50,7 @@ impl Session {
 /// Boots a kernel and waits for its end. The console stays in `folder`.
 pub(crate) fn boot(kernel: &Kernel, folder: &Path, image: &Path, initrd: &Path) -> Result<Session> {
     let log = folder.join("console.log");
-    let mut machine = start(&log, kernel.arguments, image, initrd)?;
+    let mut machine = start(&log, kernel, image, initrd)?;
     let started = Instant::now();
     let mut tests = Vec::new();
     let mut last = started;
@@ -80,17 +80,18 @@ pub(crate) fn boot(kernel: &Kernel, folder: &Path, image: &Path, initrd: &Path) 
     }
 }
 
-fn start(log: &Path, arguments: &str, image: &Path, initrd: &Path) -> Result<Child> {
+fn start(log: &Path, kernel: &Kernel, image: &Path, initrd: &Path) -> Result<Child> {
     let console = fs::File::create(log).with_context(|| format!("write {}", log.display()))?;
     Command::new("qemu-system-x86_64")
         // qemu 7.2 emulates cmpxchg16b in a way that leaves garbage in the flags, of which Linux 6.12 dies every few
         // boots (in kmem_cache_alloc); without it Linux takes other instructions.
-        .args(["-M", "q35", "-cpu", "max,-cx16", "-m", "1024", "-smp", "2"])
+        .args(["-M", "q35", "-cpu", "max,-cx16", "-smp", "2"])
+        .args(["-m", kernel.memory])
         // Emulated everywhere: `-cpu max` does not start under every nested KVM, and an emulated machine takes seconds.
         .args(["-accel", "tcg"])
         .args(["-nographic", "-no-reboot", "-nic", "none"])
         .arg("-append")
-        .arg(format!("{KERNEL_ARGUMENTS} {arguments}"))
+        .arg(format!("{KERNEL_ARGUMENTS} {}", kernel.arguments))
         .arg("-kernel")
         .arg(image)
         .arg("-initrd")
