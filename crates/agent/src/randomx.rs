@@ -68,6 +68,8 @@ impl Pipeline {
             awaited.store(0, Ordering::Relaxed);
             return;
         }
+        // For those who want to judge the same samples again: HAYWARD_LOG=info,samples=trace.
+        tracing::trace!(target: "samples", "{}", serde_json::json!(event));
         let mut randomx = self.randomx.lock().unwrap_or_else(PoisonError::into_inner);
         let found = randomx.take(event);
         drop(randomx);

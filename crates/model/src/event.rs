@@ -118,7 +118,7 @@ pub struct RunningEvent {
 }
 
 /// Rounding modes in which a thread was interrupted. Sent only for threads that were seen in another than the nearest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundingEvent {
     /// Thread id in the first pid namespace.
     pub thread: u32,
@@ -141,7 +141,7 @@ pub struct RoundingEvent {
 }
 
 /// The state of the floating-point unit when a thread was interrupted in user mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundingSample {
     /// Nanoseconds since boot (CLOCK_BOOTTIME).
     pub boot_ns: u64,
