@@ -10,9 +10,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use hayward_kernel::{Cell, Nudger, Pins, Statistics};
+use hayward_kernel::{AFFORDABLE_CALLS, Cell, Kernel, Nudger, Pins, Statistics, Windows};
 use hayward_model::{Guard, Mode, ScopePolicy};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    thread::{CpuSet, sched_setaffinity},
+};
 
 use crate::{
     figure::Figure,
@@ -20,10 +23,14 @@ use crate::{
     sample::{Samples, real},
 };
 
-const PAIRS: usize = 400;
-/// There and back again, so often in a batch.
-const ROUND_TRIPS: u32 = 5_000;
+const PAIRS: usize = 120;
+/// How long two processes hand each other a byte, in one half of a pair.
+const HALF: Duration = Duration::from_secs(1);
+/// As the agent does it; see `sensor.rs` there.
+const TURN: Duration = Duration::from_millis(500);
 const BATCHES: usize = 40;
+/// There and back again, so often between two looks at the clock.
+const BATCH: u32 = 100;
 /// As often as a processor is ever interrupted; see `steer.rs` of the agent.
 const OFTEN: u32 = 160;
 const NUDGED_FOR: Duration = Duration::from_secs(10);
@@ -31,30 +38,30 @@ const NUDGED_FOR: Duration = Duration::from_secs(10);
 const NO_INSTANCE: u64 = u64::MAX - 1;
 
 pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
-    eprintln!("switch: {PAIRS} pairs of {ROUND_TRIPS} round trips over a pipe");
+    eprintln!("switch: twice {PAIRS} pairs of {HALF:?} over a pipe");
     let host = place::host(binary);
     let policy = ScopePolicy::of(Guard::Command, Mode::Enforce).with(Guard::Randomx, Mode::Enforce);
     let mut kernel = place::kernel(&host, policy)?;
     if let Some(error) = kernel.failure(Guard::Randomx) {
         anyhow::bail!("{error}");
     }
+    kernel.activate()?;
     let mut pong = PingPong::start(&host.inside, false)?;
-    let ratios = place::pairs(&mut kernel, PAIRS, || pong.run())?;
+    let ratios = pairs(&mut kernel, &mut pong)?;
     drop(pong);
     let mut pong = PingPong::start(&host.inside, true)?;
-    let pinned = place::pairs(&mut kernel, PAIRS, || pong.run())?;
+    let pinned = pairs(&mut kernel, &mut pong)?;
 
     let counting = Statistics::enable()?;
-    kernel.activate()?;
-    let pins = Pins::new(&host.pins);
+    kernel.attach_sensor()?;
     let instance = kernel.cells().get(Cell::ActiveInstance)?;
     let mut beyond = Vec::new();
     for _ in 0..BATCHES {
         let mut ns = |instance| -> Result<f64> {
             kernel.cells().set(Cell::ActiveInstance, instance)?;
-            let before = counting.of_attached(&pins, "on_fpu_deactivated")?;
-            pong.run()?;
-            let after = counting.of_attached(&pins, "on_fpu_deactivated")?;
+            let before = kernel.sensor_run_time()?;
+            pong.run(HALF / 10, || Ok(HALF))?;
+            let after = kernel.sensor_run_time()?;
             Ok(real(after.ns - before.ns) / real(after.runs - before.runs))
         };
         beyond.push(ns(instance)? - ns(NO_INSTANCE)?);
@@ -62,7 +69,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
     drop(counting);
     drop(pong);
     drop(kernel);
-    hayward_kernel::uninstall(&pins)?;
+    hayward_kernel::uninstall(&Pins::new(&host.pins))?;
     let beyond = Samples::new(beyond);
     let share = nudging()?;
     Ok(vec![
@@ -78,7 +85,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
         },
         Figure {
             key: "randomx.switch_ratio",
-            what: "two processes over a pipe, with the guards against without".to_owned(),
+            what: "two processes over a pipe, with the guard's sensor against without".to_owned(),
             value: ratios.median(),
             unit: "",
             spread: ratios.spread(4),
@@ -106,6 +113,65 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
             aim: Some(0.05),
         },
     ])
+}
+
+/// What a round trip takes with the sensor attached as long as it may be, against what it takes without, in turns.
+fn pairs(kernel: &mut Kernel, pong: &mut PingPong) -> Result<Samples> {
+    let mut ratios = Vec::new();
+    let mut turns = Turns {
+        kernel,
+        windows: Windows::default(),
+        share: 1.0,
+        attached_at: None,
+    };
+    // Only now is it known for how long it may be attached.
+    pong.run(HALF, || turns.next())?;
+    for pair in 0..PAIRS {
+        // Which comes first changes, so that a drift of the machine counts for both.
+        let mut times = [0.0; 2];
+        for with in [pair % 2, 1 - pair % 2] {
+            times[with] = if with == 1 {
+                pong.run(HALF, || turns.next())?
+            } else {
+                turns.end();
+                pong.run(HALF, || Ok(HALF))?
+            };
+        }
+        ratios.push(times[1] / times[0]);
+    }
+    turns.end();
+    eprintln!("switch: attached for {:.3} of the time", turns.share);
+    Ok(Samples::new(ratios))
+}
+
+/// The sensor comes and goes, as the agent has it.
+struct Turns<'a> {
+    kernel: &'a mut Kernel,
+    windows: Windows,
+    share: f64,
+    attached_at: Option<Instant>,
+}
+
+impl Turns<'_> {
+    /// Attaches the sensor or takes it away, and says for how long it stays so.
+    fn next(&mut self) -> Result<Duration> {
+        if let Some(at) = self.attached_at.take() {
+            let seen = self.kernel.rounding_by_processor()?;
+            self.share = self.windows.share(&seen, at.elapsed(), AFFORDABLE_CALLS);
+            if self.share < 1.0 {
+                self.kernel.detach_sensor();
+                return Ok(TURN.mul_f64(1.0 - self.share));
+            }
+        }
+        self.kernel.attach_sensor()?;
+        self.attached_at = Some(Instant::now());
+        Ok(TURN.mul_f64(self.share))
+    }
+
+    fn end(&mut self) {
+        self.attached_at = None;
+        self.kernel.detach_sensor();
+    }
 }
 
 /// The share of a processor that its nudging thread uses, in hundredths, while something else keeps it busy.
@@ -175,10 +241,21 @@ impl PingPong {
         })
     }
 
-    /// Seconds for one batch.
-    fn run(&mut self) -> Result<f64> {
-        writeln!(self.input)?;
+    /// Seconds for one round trip, over some time. `meanwhile` says when it wants to be called again.
+    fn run(
+        &mut self,
+        time: Duration,
+        mut meanwhile: impl FnMut() -> Result<Duration>,
+    ) -> Result<f64> {
+        writeln!(self.input, "{}", time.as_millis())?;
         self.input.flush()?;
+        loop {
+            let timeout = meanwhile()?.try_into()?;
+            let answer = PollFd::new(self.output.get_ref(), PollFlags::IN);
+            if poll(&mut [answer], Some(&timeout))? > 0 {
+                break;
+            }
+        }
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         line.trim().parse().context("the answer")
@@ -202,7 +279,7 @@ pub(crate) struct PingPongHelper {
 }
 
 impl PingPongHelper {
-    /// Joins the cgroup with a child; each line of standard input is a batch.
+    /// Joins the cgroup with a child; each line of standard input says for how many milliseconds.
     pub(crate) fn run(&self) -> Result<()> {
         fs::write(self.cgroup.join("cgroup.procs"), "0")?;
         if self.pinned {
@@ -218,15 +295,19 @@ impl PingPongHelper {
             .stdout(back_end)
             .spawn()?;
         for line in stdin().lock().lines() {
-            line?;
+            let time = Duration::from_millis(line?.parse()?);
             let began = Instant::now();
-            for _ in 0..ROUND_TRIPS {
-                there.write_all(b"x")?;
-                let mut byte = [0];
-                back.read_exact(&mut byte)?;
+            let mut trips = 0;
+            while began.elapsed() < time {
+                for _ in 0..BATCH {
+                    there.write_all(b"x")?;
+                    let mut byte = [0];
+                    back.read_exact(&mut byte)?;
+                }
+                trips += BATCH;
             }
             let mut out = stdout().lock();
-            writeln!(out, "{}", began.elapsed().as_secs_f64())?;
+            writeln!(out, "{}", began.elapsed().as_secs_f64() / f64::from(trips))?;
             out.flush()?;
         }
         echo.kill()?;

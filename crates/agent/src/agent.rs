@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Counters, Kernel, KernelError, Nudger};
+use hayward_kernel::{Counters, Kernel, KernelError};
 use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
 use hayward_policy::{Policy, SettingsError};
 use hayward_record::{JournalError, Losses, id, journal::Subject};
@@ -21,7 +21,6 @@ use crate::{
     scan::{self, ScanCost},
     scope as scopes,
     status::{GuardReport, MetricsReport, ScanReport, StatusReport, by_name, shortfalls},
-    steer::Steer,
     watch::Watch,
 };
 
@@ -89,9 +88,6 @@ pub struct Agent {
     pub(crate) scan_cost: Mutex<ScanCost>,
     /// Why guards are not in force, where they are not.
     pub(crate) unproven: Mutex<Unproven>,
-    /// Interrupts busy processors for the `randomx` guard, where settings want it.
-    pub(crate) nudger: Option<Nudger>,
-    pub(crate) steer: Mutex<Steer>,
     pub(crate) listening: Mutex<MetricsReport>,
     /// Why a socket or port is not served as settings want it, by what it is.
     pub(crate) not_listening: Mutex<BTreeMap<String, String>>,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_kernel::Nudger;
+use hayward_kernel::{Kernel, Nudger};
 use hayward_model::{Guard, GuardStatus, Mode, ScopePolicy};
 
 use crate::{agent::Agent, canary::CanaryCgroup};
@@ -26,9 +26,7 @@ pub(crate) type Unproven = BTreeMap<Guard, (GuardStatus, String)>;
 impl Agent {
     /// Sends the guard's canary, and remembers what came of it. What the kernel cannot carry is not tried.
     pub(crate) fn prove(&self, guard: Guard) {
-        let absent = |(status, _): &(GuardStatus, String)| *status == GuardStatus::Absent;
-        let unproven = || self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.policy().lists(guard) || unproven().get(&guard).is_some_and(absent) {
+        if !self.policy().lists(guard) || !self.carries(guard) {
             return;
         }
         let off = self.with_kernel(|kernel| kernel.cells().off_until(guard));
@@ -39,7 +37,7 @@ impl Agent {
             (_, Guard::Command) => self.fly_canary(),
             (_, Guard::Randomx) => self.round_canary(),
         };
-        let mut unproven = unproven();
+        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
         match proof {
             Ok(()) => {
                 if unproven
@@ -50,9 +48,23 @@ impl Agent {
                 }
             }
             Err(reason) => {
-                unproven.insert(guard, (GuardStatus::Degraded, reason));
+                drop(unproven);
+                self.disprove(guard, reason);
             }
         }
+    }
+
+    /// Whether the kernel can carry this guard.
+    pub(crate) fn carries(&self, guard: Guard) -> bool {
+        let unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = unproven.get(&guard).map(|(status, _)| *status);
+        status != Some(GuardStatus::Absent)
+    }
+
+    /// What was proven is not true any more.
+    pub(crate) fn disprove(&self, guard: Guard, reason: String) {
+        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        unproven.insert(guard, (GuardStatus::Degraded, reason));
     }
 
     /// Where a guard was not proven to be in force, tries again.
@@ -91,25 +103,32 @@ impl Agent {
     fn round_canary(&self) -> Result<(), String> {
         let (cgroup, id) = self.canary_cgroup(Guard::Randomx, Mode::Observe)?;
         let awaited = &self.pipeline.rounding_canary;
+        // From here on nobody takes the sensor off its event.
         awaited.store(id, Ordering::Relaxed);
-        let mut rounding = cgroup
-            .round()
-            .map_err(|error| format!("the canary could not be started: {error}"))?;
+        let seen = self.sees_rounding(&cgroup);
+        awaited.store(0, Ordering::Relaxed);
+        if seen? {
+            return Ok(());
+        }
+        Err("a process that rounds as RandomX does was not seen".to_owned())
+    }
+
+    fn sees_rounding(&self, cgroup: &CanaryCgroup) -> Result<bool, String> {
+        self.with_kernel(Kernel::attach_sensor)
+            .map_err(|error| error.to_string())?;
         // On an idle machine nothing else would interrupt it.
         let nudger =
             Nudger::start().map_err(|error| format!("no thread for the canary: {error}"))?;
         for processor in nudger.processors() {
             nudger.set_rate(processor, RATE);
         }
-        let seen = wait_until(|| awaited.load(Ordering::Relaxed) == 0);
-        drop(nudger);
-        awaited.store(0, Ordering::Relaxed);
+        let mut rounding = cgroup
+            .round()
+            .map_err(|error| format!("the canary could not be started: {error}"))?;
+        let seen = wait_until(|| self.pipeline.rounding_canary.load(Ordering::Relaxed) == 0);
         let _ = rounding.kill();
         let _ = rounding.wait();
-        if seen {
-            return Ok(());
-        }
-        Err("a process that rounds as RandomX does was not seen".to_owned())
+        Ok(seen)
     }
 
     /// A cgroup for a canary of this guard, and its id.

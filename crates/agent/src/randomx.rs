@@ -9,10 +9,9 @@ use hayward_model::{
 use hayward_policy::RandomxEvidence;
 
 use crate::{
-    agent::Agent,
     memory::{self, CACHE_MIB, Memory},
     pipeline::Pipeline,
-    process, steer,
+    process,
 };
 
 /// How many forefathers are looked at: as many as a miner needs that hides in its children's short lives.
@@ -121,26 +120,10 @@ impl Pipeline {
     }
 
     /// Whether there is evidence against anybody.
-    fn has_suspects(&self) -> bool {
+    pub(crate) fn has_suspects(&self) -> bool {
         let randomx = self.randomx.lock().unwrap_or_else(PoisonError::into_inner);
         let now = hayward_kernel::boot_ns();
         !randomx.processes.suspects(now).is_empty() || !randomx.workloads.suspects(now).is_empty()
-    }
-}
-
-impl Agent {
-    /// Decides anew how often each processor is interrupted.
-    pub(crate) fn steer(&self) {
-        let seen = self.with_kernel(|kernel| kernel.rounding_by_processor());
-        let (Some(nudger), Ok(seen)) = (&self.nudger, seen) else {
-            return;
-        };
-        let mut steer = self.steer.lock().unwrap_or_else(PoisonError::into_inner);
-        let evidence = self.pipeline.has_suspects();
-        let rates = steer.rates(&steer::stat(), &seen, evidence);
-        for (processor, rate) in rates.into_iter().enumerate() {
-            nudger.set_rate(processor, rate);
-        }
     }
 }
 

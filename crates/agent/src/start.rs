@@ -13,8 +13,7 @@ use std::{
 };
 
 use hayward_kernel::{
-    Kernel, KernelError, KernelOptions, Nudger, Variant, missing_privileges, require_privileges,
-    size_class,
+    Kernel, KernelError, KernelOptions, Variant, missing_privileges, require_privileges, size_class,
 };
 use hayward_model::{Action, Guard, GuardStatus};
 use hayward_policy::Policy;
@@ -32,7 +31,7 @@ use crate::{
     prove::{UNSEEN, Unproven},
     rules::{Tables, canary_rule, first_generation, rules_of},
     scan::ScanCost,
-    steer,
+    sensor,
     watch::{self, Stamps, Watch},
 };
 
@@ -88,7 +87,6 @@ impl Agent {
         let appended = tokio::sync::watch::Sender::new(());
         let recorder = open_recorder(&policy, cryptnono.clone(), appended.clone())?;
         let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
-        let nudger = start_nudger(&policy, kernel.as_ref())?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
             pipeline: Pipeline {
@@ -111,8 +109,6 @@ impl Agent {
             scoped: RwLock::new(Vec::new()),
             scan_cost: Mutex::new(ScanCost::default()),
             unproven: Mutex::new(unproven),
-            nudger,
-            steer: Mutex::default(),
             listening: Mutex::default(),
             not_listening: Mutex::default(),
             missing_privileges,
@@ -149,11 +145,8 @@ impl Agent {
             if !scan.is_zero() {
                 threads.push(self.clone().every(scan, &stop, "scan", Agent::scan)?);
             }
-            if self.nudger.is_some() {
-                threads.push(
-                    self.clone()
-                        .every(steer::INTERVAL, &stop, "steer", Agent::steer)?,
-                );
+            if self.carries(Guard::Randomx) {
+                threads.push(sensor::start(self.clone(), stop.clone())?);
             }
         }
         threads.push(
@@ -290,16 +283,6 @@ fn load_kernel(
         (guard, shortfall)
     });
     Ok((kernel, unproven.into()))
-}
-
-/// The threads that interrupt busy processors, where the guard that needs them is in force.
-fn start_nudger(policy: &Policy, kernel: Option<&Kernel>) -> Result<Option<Nudger>, AgentError> {
-    let carried = kernel.is_some_and(|kernel| kernel.failure(Guard::Randomx).is_none());
-    if !carried || !policy.randomx.enabled || !policy.randomx.nudge {
-        return Ok(None);
-    }
-    let nudger = Nudger::start().map_err(|source| AgentError::Thread { source })?;
-    Ok(Some(nudger))
 }
 
 pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {

@@ -4,12 +4,9 @@
 //! scope runs, seldom. While somebody rounds in other ways than to nearest, often: for a while, or as long as there is
 //! evidence against somebody.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use hayward_kernel::RoundingCounts;
-
-/// How long one decision holds.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A processor is busy where programs use so much of it, in hundredths.
 const BUSY: u64 = 3;
@@ -48,6 +45,7 @@ pub(crate) struct Steer {
     odd: u32,
     /// Intervals since one last did.
     pause: u32,
+    often: bool,
 }
 
 impl Steer {
@@ -90,15 +88,23 @@ impl Steer {
             _ if self.pause > PAUSE => 0,
             intervals => intervals.saturating_add(1),
         };
-        let often = evidence || (1..=WORTH).contains(&self.odd);
-        let rate = |processor: &Processor| match (processor.busy > 0, processor.expected > 0, often)
-        {
+        self.often = evidence || (1..=WORTH).contains(&self.odd);
+        let rate = |processor: &Processor| match (
+            processor.busy > 0,
+            processor.expected > 0,
+            self.often,
+        ) {
             (false, ..) => 0,
             (true, false, _) => SELDOM,
             (true, true, false) => USUAL,
             (true, true, true) => OFTEN,
         };
         self.processors.iter().map(rate).collect()
+    }
+
+    /// Whether somebody may be mining, as it was when rates were last asked for.
+    pub(crate) fn often(&self) -> bool {
+        self.often
     }
 }
 
@@ -144,7 +150,11 @@ mod tests {
 
     /// So many samples in scope on the first processor, so many of them odd.
     fn seen(samples: u64, suspect: u64) -> [RoundingCounts; 1] {
-        [RoundingCounts { samples, suspect }]
+        [RoundingCounts {
+            samples,
+            suspect,
+            calls: samples,
+        }]
     }
 
     #[test]

@@ -107,7 +107,7 @@ enum cell {
 	CELL_OFF_RANDOMX,     /* as CELL_OFF_COMMAND */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 
@@ -141,6 +141,7 @@ enum counter {
 	COUNT_ROUNDING_EVENTS,	/* events generated about them: sent + lost */
 	COUNT_ROUNDING_LOST,
 	COUNT_ROUNDING_NO_ROOM, /* nothing could be kept of a thread */
+	COUNT_ROUNDING_CALLS,	/* how often the sensor was called */
 	COUNT_MAX,
 };
 

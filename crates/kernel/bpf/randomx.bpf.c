@@ -100,8 +100,11 @@ int BPF_PROG(on_fpu_deactivated, struct fpu *fpu)
 	u32 control;
 	u64 now;
 
+	if (!is_active())
+		return 0;
+	count(COUNT_ROUNDING_CALLS, 1);
 	/* A thread in a system call has seen to its registers before: only where it did not choose to stop does it tell. */
-	if (!is_active() || is_in_system_call(task))
+	if (is_in_system_call(task))
 		return 0;
 	control = float_control(fpu);
 	rounding = rounding_of(task, false);

@@ -52,6 +52,8 @@ pub struct Counters {
     pub rounding_lost: u64,
     /// Threads of which nothing could be kept.
     pub rounding_no_room: u64,
+    /// How often the sensor was called: most threads that are switched out wait for something.
+    pub rounding_calls: u64,
 }
 
 /// What the `randomx` guard's sensor saw on one processor.
@@ -61,10 +63,12 @@ pub struct RoundingCounts {
     pub samples: u64,
     /// Of those, threads that had been seen rounding in another way than to nearest.
     pub suspect: u64,
+    /// How often the sensor was called.
+    pub calls: u64,
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "checked",
     "out_of_scope",
     "off",
@@ -86,6 +90,7 @@ const NAMES: [&str; 21] = [
     "rounding_events",
     "rounding_lost",
     "rounding_no_room",
+    "rounding_calls",
 ];
 
 impl Counters {
@@ -120,15 +125,19 @@ impl Counters {
             let index = NAMES.iter().position(|name| *name == wanted);
             by_processor(map, index.unwrap_or(usize::MAX))
         };
-        let counts = of("rounding_samples")?
-            .into_iter()
-            .zip(of("rounding_suspect")?);
-        let counts = counts.map(|(samples, suspect)| RoundingCounts { samples, suspect });
+        let suspects = of("rounding_suspect")?.into_iter();
+        let calls = of("rounding_calls")?.into_iter();
+        let counts = of("rounding_samples")?.into_iter().zip(suspects).zip(calls);
+        let counts = counts.map(|((samples, suspect), calls)| RoundingCounts {
+            samples,
+            suspect,
+            calls,
+        });
         Ok(counts.collect())
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 21] {
+    fn in_order(&mut self) -> [&mut u64; 22] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -151,6 +160,7 @@ impl Counters {
             &mut self.rounding_events,
             &mut self.rounding_lost,
             &mut self.rounding_no_room,
+            &mut self.rounding_calls,
         ]
     }
 }

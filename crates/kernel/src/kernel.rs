@@ -1,15 +1,16 @@
 //! Loading, attaching and adopting: one set of programs decides at any moment, and there is never none.
 
-use std::{cell::RefCell, fs, path::PathBuf, rc::Rc, time::Duration};
+use std::{cell::RefCell, fs, os::fd::AsFd, path::PathBuf, rc::Rc, time::Duration};
 
 use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, Pins, RoundingCounts, Variant,
+    Cell, Cells, Counters, KernelError, Pins, RoundingCounts, RunTime, Variant,
     error::Doing,
     object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
+    statistics,
     table::{self, size_class},
 };
 
@@ -115,21 +116,44 @@ impl Kernel {
     }
 
     /// Attaches and pins the new programs, makes them the ones that decide, and only then removes older ones.
+    ///
+    /// The sensor is attached by [`Kernel::attach_sensor`].
     pub fn activate(&mut self) -> Result<(), KernelError> {
         self.scope.attach(&self.pins, self.instance)?;
         self.command.attach(&self.pins, self.instance)?;
-        self.attach_randomx();
         self.take_over()
     }
 
-    fn attach_randomx(&mut self) {
-        let attached = match &mut self.randomx {
-            Ok(programs) => programs.attach(&self.pins, self.instance),
-            Err(_) => Ok(()),
-        };
-        if let Err(error) = attached {
-            self.randomx = Err(error);
+    /// Puts the sensor of the guard `randomx` on its event, if it is not there already.
+    ///
+    /// It is not pinned: nobody judges what it sees but the agent, with which it ends.
+    pub fn attach_sensor(&mut self) -> Result<(), KernelError> {
+        match &mut self.randomx {
+            Ok(programs) if programs.links.is_empty() => programs.attach_for_now(),
+            _ => Ok(()),
         }
+    }
+
+    /// Takes the sensor off its event.
+    pub fn detach_sensor(&mut self) {
+        if let Ok(programs) = &mut self.randomx {
+            programs.links.clear();
+        }
+    }
+
+    /// What the kernel says of the sensor's cost; it counts while a [`crate::Statistics`] lives.
+    pub fn sensor_run_time(&self) -> Result<RunTime, KernelError> {
+        let mut total = RunTime::default();
+        let programs = self
+            .randomx
+            .iter()
+            .flat_map(|randomx| randomx.object.progs());
+        for program in programs {
+            let one = statistics::run_time(program.as_fd())?;
+            total.ns += one.ns;
+            total.runs += one.runs;
+        }
+        Ok(total)
     }
 
     /// Takes the programs off their events. They stay loaded, and [`Kernel::activate`] puts them back: so are a machine
@@ -140,9 +164,7 @@ impl Kernel {
         }
         self.scope.links.clear();
         self.command.links.clear();
-        if let Ok(randomx) = &mut self.randomx {
-            randomx.links.clear();
-        }
+        self.detach_sensor();
         Ok(())
     }
 
@@ -189,8 +211,11 @@ impl Kernel {
         self.instance = instance;
         self.command = loaded.command;
         self.scope = loaded.scope;
+        let attached = matches!(&self.randomx, Ok(programs) if !programs.links.is_empty());
         self.randomx = loaded.randomx;
-        self.attach_randomx();
+        if attached {
+            self.attach_sensor()?;
+        }
         self.take_over()
     }
 
@@ -367,22 +392,37 @@ impl Programs {
         pins.map(&format!("{}-{}", self.embedded.tables, self.class))
     }
 
-    /// Attaches every program that hangs on an event by itself, and pins the link.
+    /// Attaches every program, and pins the link.
     fn attach(&mut self, pins: &Pins, instance: u64) -> Result<(), KernelError> {
-        for program in self.object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            if !name.starts_with("on_") {
-                continue;
-            }
-            let mut link = program
-                .attach()
-                .doing(|| format!("attach the program {name}"))?;
+        for (name, mut link) in self.attached()? {
             let path = pins.links().join(format!("{name}-{instance}"));
             link.pin(&path)
                 .doing(|| format!("pin the link {}", path.display()))?;
             self.links.push(link);
         }
         Ok(())
+    }
+
+    /// Attaches every program for as long as the links are held.
+    fn attach_for_now(&mut self) -> Result<(), KernelError> {
+        self.links = self.attached()?.into_iter().map(|(_, link)| link).collect();
+        Ok(())
+    }
+
+    /// A link for every program that hangs on an event by itself, with its name.
+    fn attached(&mut self) -> Result<Vec<(String, Link)>, KernelError> {
+        let mut links = Vec::new();
+        for program in self.object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            if !name.starts_with("on_") {
+                continue;
+            }
+            let link = program
+                .attach()
+                .doing(|| format!("attach the program {name}"))?;
+            links.push((name, link));
+        }
+        Ok(links)
     }
 
     fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>, KernelError> {

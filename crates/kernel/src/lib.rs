@@ -17,6 +17,7 @@ mod probe;
 mod rounding;
 mod statistics;
 mod table;
+mod windows;
 pub mod wire;
 
 pub use cells::{Cell, Cells, boot_ns};
@@ -33,3 +34,4 @@ pub use probe::{Feature, probe};
 pub use rounding::round_irregularly;
 pub use statistics::{RunTime, Statistics};
 pub use table::{MAX_TABLE_BYTES, size_class};
+pub use windows::{AFFORDABLE_CALLS, Windows};

@@ -99,25 +99,18 @@ fn wake_at(number: usize, rate: &AtomicU32, stop: &AtomicBool) {
         tracing::warn!("processor {number} cannot be nudged: {error}");
         return;
     }
-    let mut seed = crate::boot_ns() ^ (number as u64) << 48 | 1;
     while !stop.load(Relaxed) {
         match rate.load(Relaxed) {
             0 => std::thread::park(),
-            rate => {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                std::thread::park_timeout(interval(rate, seed));
-            }
+            rate => std::thread::park_timeout(interval(rate, fastrand::f64())),
         }
     }
 }
 
 /// From half to one and a half times the mean, so that nobody can tell when the next is due.
-fn interval(rate: u32, random: u64) -> Duration {
+fn interval(rate: u32, share: f64) -> Duration {
     let mean = Duration::from_secs(1) / rate.max(1);
-    let share = u32::try_from(random >> 44).unwrap_or(0);
-    mean / 2 + mean * share / (1 << 20)
+    mean.mul_f64(0.5 + share)
 }
 
 #[cfg(test)]
@@ -126,16 +119,9 @@ mod tests {
 
     #[test]
     fn intervals_lie_around_the_mean() {
-        let mean = |rate| {
-            let seeds = (0..1_000u64).map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let total: Duration = seeds.map(|seed| interval(rate, seed)).sum();
-            total / 1_000
-        };
-        for rate in [1, 7, 100, 1_000] {
-            let expected = Duration::from_secs(1) / rate;
-            assert!(mean(rate) > expected * 9 / 10 && mean(rate) < expected * 11 / 10);
-        }
-        assert_eq!(interval(10, 0), Duration::from_millis(50));
-        assert!(interval(10, u64::MAX) < Duration::from_millis(150));
+        assert_eq!(interval(10, 0.0), Duration::from_millis(50));
+        assert_eq!(interval(10, 0.5), Duration::from_millis(100));
+        assert_eq!(interval(10, 1.0), Duration::from_millis(150));
+        assert_eq!(interval(0, 0.5), Duration::from_secs(1));
     }
 }

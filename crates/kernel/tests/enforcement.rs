@@ -296,7 +296,7 @@ mod tests {
             let inner = place.group("box/inner");
             assert_eq!(run_in(&inner, "/bin/echo", &[BANNED]).signal(), Some(9));
             assert_eq!(kernel.counters().expect("counters").killed, 3);
-            let pinned = fs::read_dir(place.pins.join("maps-3")).expect("pins");
+            let pinned = fs::read_dir(place.pins.join("maps-4")).expect("pins");
             let names = pinned.map(|entry| entry.expect("a pin").file_name().into_string());
             let tables =
                 names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("_tables")));

@@ -74,6 +74,7 @@ mod tests {
     fn kernel(place: &Place) -> Kernel {
         let mut kernel = Kernel::load(&place.options(), &[0], &[0]).expect("the kernel side loads");
         kernel.activate().expect("the programs attach");
+        kernel.attach_sensor().expect("the sensor attaches");
         if let Some(error) = kernel.failure(Guard::Randomx) {
             panic!("{error}");
         }

@@ -58,8 +58,6 @@ fn agent(folder: &Path) -> Arc<Agent> {
         scoped: RwLock::new(Vec::new()),
         scan_cost: Mutex::new(ScanCost::default()),
         unproven: Mutex::default(),
-        nudger: None,
-        steer: Mutex::default(),
         listening: Mutex::default(),
         not_listening: Mutex::default(),
         missing_privileges: Vec::new(),
