@@ -14,7 +14,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Samples wait for company, but not longer. */
+/* Samples wait for company, but not longer; the first ones of a thread do not wait, since it may not live to be seen
+ * again. */
 #define LONGEST_WAIT 500000000ull
 
 struct {
@@ -27,6 +28,7 @@ struct rounding {
 	u64 samples[ROUNDING_SAMPLES];
 	u64 first;
 	u32 count;
+	u32 sent;
 };
 
 /* What is kept of a thread goes with it. Creating an entry takes memory from a place that is safe here, under the run
@@ -132,10 +134,12 @@ int BPF_PROG(on_fpu_deactivated, struct fpu *fpu)
 	rounding->samples[rounding->count & (ROUNDING_SAMPLES - 1)] =
 		now << ROUNDING_TIME_SHIFT | (flushes(control) ? ROUNDING_FLUSH : 0) | rounding_mode(control);
 	rounding->count++;
-	if (rounding->count < ROUNDING_SAMPLES && now - rounding->first < LONGEST_WAIT)
+	if (rounding->sent >= ROUNDING_SAMPLES && rounding->count < ROUNDING_SAMPLES &&
+	    now - rounding->first < LONGEST_WAIT)
 		return 0;
 	cgroup = task->cgroups->dfl_cgrp;
 	send_rounding(task, rounding, cgroup->kn->id);
+	rounding->sent += rounding->count;
 	rounding->count = 0;
 	return 0;
 }
