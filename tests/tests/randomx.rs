@@ -56,9 +56,9 @@ mod tests {
     fn ends_by_the_guard(host: &Host, run: impl FnOnce() -> Ended) -> Value {
         let before = host.records("killed").len();
         assert_eq!(run(), Ended::Signal(9), "{}", host.log());
-        let mut records = host.records("killed");
-        assert!(records.len() > before, "{records:?}");
-        let record = records.pop().expect("one more");
+        // It is written when the kill is done.
+        let record = host.wait_for_records("killed", before + 1).pop();
+        let record = record.expect("one more");
         assert_eq!(record["guard"], "randomx", "{record}");
         assert_eq!(record["rule"], "randomx", "{record}");
         let mining = &record["evidence"]["mining"];
