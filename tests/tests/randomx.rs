@@ -141,7 +141,7 @@ mod tests {
             .arg(&host.inside)
             .args(["nice", "-n", "19"])
             .arg(program())
-            .args(["--pin", "0", "--seconds", "120"])
+            .args(["--pin", "0", "--seconds", "300"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("started");
@@ -149,7 +149,7 @@ mod tests {
         let mut out = BufReader::new(miner.stdout.take().expect("a pipe"));
         out.read_line(&mut line).expect("a line");
         assert_eq!(line, "hashing\n");
-        let busy = corpus(120).into_iter().find(|benign| benign.name == "life");
+        let busy = corpus(300).into_iter().find(|benign| benign.name == "life");
         let busy = busy.expect("there");
         let mut busy = Command::new("sh")
             .args(["-c", join])
