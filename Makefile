@@ -7,9 +7,11 @@ ARM64 := aarch64-unknown-linux-gnu
 # `hayward_fuzz::throw`: some hundred inputs, the same each time, in `make test`; new ones here. What it finds becomes a
 # test of its own.
 SECONDS ?= 60
+# How often `make detection` starts each miner.
+RUNS ?= 50
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build build-arm64 test vm-test bench fuzz soak docs install
+.PHONY: help run build build-arm64 test vm-test bench detection fuzz soak docs install
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -42,6 +44,13 @@ bench: build ## Measure, print the table, write target/bench.json and docs/perfo
 	@tools/build-release hayward-benches
 	$(SUDO) tools/prepare-host
 	$(SUDO) target/$(TRIPLE)/release/hayward-benches --binary $(BINARY)
+
+detection: build ## Start miners and harmless programs under the guard randomx, and write docs/randomx-detection.md (RUNS=50)
+	@tools/install-test-deps
+	@tools/build-release hayward-benches
+	$(SUDO) tools/prepare-host
+	$(SUDO) target/$(TRIPLE)/release/hayward-benches detection --binary $(BINARY) --runs $(RUNS) > target/randomx-detection.md
+	mv target/randomx-detection.md docs/
 
 fuzz: ## Throw damaged input at everything that parses, a minute each: tests named *never_panics (SECONDS=60)
 	@tools/install-build-deps

@@ -2,6 +2,7 @@
 
 mod agent;
 mod corpus;
+mod detection;
 mod exec;
 mod figure;
 mod growth;
@@ -43,6 +44,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Helper {
+    /// Print docs/randomx-detection.md: which workloads the guard `randomx` finds, and when.
+    Detection(detection::Arguments),
     /// Started by the benchmark itself, to start programs from inside a cgroup.
     #[command(hide = true)]
     Spawner(spawner::Spawner),
@@ -69,6 +72,7 @@ enum What {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.helper {
+        Some(Helper::Detection(arguments)) => return detection::run(&arguments),
         Some(Helper::Spawner(spawner)) => return spawner.run(),
         Some(Helper::PingPong(helper)) => return helper.run(),
         Some(Helper::EchoBytes) => return switch::echo_bytes(),

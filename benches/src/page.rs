@@ -117,7 +117,7 @@ fn thousands(number: usize) -> String {
 }
 
 /// The machine in words.
-fn machine() -> Result<String> {
+pub(crate) fn machine() -> Result<String> {
     let processors = fs::read_to_string("/proc/cpuinfo")?;
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;

@@ -26,6 +26,7 @@ const MINER: [&str; 6] = [
 ];
 const LOADABLE: [&str; 2] = ["engine.cpp", "loadable.cpp"];
 const SAMPLER: [&str; 2] = ["preload.cpp", "sampler.cpp"];
+const ROUNDER: [&str; 1] = ["rounder.cpp"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=native");
@@ -43,9 +44,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     compile(&LOADABLE, &shared, Some(&archive), &loadable)?;
     let sampler = out.join("libhayward_test_sampler.so");
     compile(&SAMPLER, &shared, None, &sampler)?;
+    let rounder = out.join("randomx-rounder");
+    compile(&ROUNDER, &["-static"], None, &rounder)?;
     println!("cargo::rustc-env=RANDOMX_MINER={}", miner.display());
     println!("cargo::rustc-env=RANDOMX_LOADABLE={}", loadable.display());
     println!("cargo::rustc-env=MXCSR_SAMPLER={}", sampler.display());
+    println!("cargo::rustc-env=RANDOMX_ROUNDER={}", rounder.display());
     Ok(())
 }
 

@@ -3,7 +3,11 @@
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::{
+        fs,
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
 
     use hayward_test_miner::{loadable, program};
     use hayward_tests::{corpus, lookalike};
@@ -63,6 +67,34 @@ mod tests {
             .expect("samples");
         // At full load there would be 2,000. While it sleeps, none is taken.
         assert!((50..800).contains(&samples), "{text}");
+    }
+
+    /// As tests of the guard ask for them.
+    #[test]
+    fn the_miner_gets_transparent_huge_pages() {
+        let setting = "/sys/kernel/mm/transparent_hugepage/enabled";
+        let setting = fs::read_to_string(setting).unwrap_or_default();
+        if setting.is_empty() || setting.contains("[never]") {
+            return eprintln!("this system has none");
+        }
+        let mut miner = Command::new(program())
+            .args(["--seconds", "2"])
+            .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the miner");
+        let mut line = String::new();
+        let mut out = BufReader::new(miner.stdout.take().expect("a pipe"));
+        out.read_line(&mut line).expect("a line");
+        let memory = fs::read_to_string(format!("/proc/{}/smaps_rollup", miner.id()));
+        assert!(miner.wait().expect("it ended").success());
+        let memory = memory.expect("it was there");
+        let kib = memory
+            .lines()
+            .find_map(|line| line.strip_prefix("AnonHugePages:"));
+        let kib = kib.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        // Some of it where memory is in small pieces.
+        assert!(kib > Some(64 << 10), "{memory}");
     }
 
     #[test]

@@ -3,14 +3,25 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, thread};
+    use std::{
+        fs,
+        io::{BufRead, BufReader},
+        os::unix::process::ExitStatusExt,
+        path::Path,
+        process::{Command, ExitStatus, Stdio},
+        thread::{self, available_parallelism},
+    };
 
     use hayward_test_miner::{loadable, program};
-    use hayward_tests::{Benign, Ended, Host, Launch, Way, copy_program, corpus, lookalike};
+    use hayward_tests::{
+        Benign, Ended, Host, Launch, Way, copy_program, corpus, lookalike, run_in_container,
+    };
     use serde_json::Value;
 
     /// A miner that nobody stops ends by itself after so long, which no test waits for.
     const SECONDS: &str = "60";
+    /// What makes the C library ask the kernel for huge pages.
+    const TRANSPARENT: &str = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1";
 
     /// An agent whose only guard beside the harness's is `randomx`, with these settings.
     fn host(randomx: &str) -> Host {
@@ -37,12 +48,17 @@ mod tests {
         (ended, host.records("killed"))
     }
 
-    fn is_killed(host: &Host, arguments: &[&str]) {
+    fn is_killed(host: &Host, arguments: &[&str]) -> Value {
+        ends_by_the_guard(host, || mine(host, arguments).0)
+    }
+
+    /// However it is started: it must be killed, as the record of it says.
+    fn ends_by_the_guard(host: &Host, run: impl FnOnce() -> Ended) -> Value {
         let before = host.records("killed").len();
-        let (ended, records) = mine(host, arguments);
-        assert_eq!(ended, Ended::Signal(9), "{arguments:?}: {}", host.log());
-        assert!(records.len() > before, "{arguments:?}");
-        let record = records.last().expect("one more");
+        assert_eq!(run(), Ended::Signal(9), "{}", host.log());
+        // It is written when the kill is done.
+        let record = host.wait_for_records("killed", before + 1).pop();
+        let record = record.expect("one more");
         assert_eq!(record["guard"], "randomx", "{record}");
         assert_eq!(record["rule"], "randomx", "{record}");
         let mining = &record["evidence"]["mining"];
@@ -52,6 +68,7 @@ mod tests {
             "{record}"
         );
         assert!(mining["memory_mib"].as_u64() >= Some(256), "{record}");
+        record
     }
 
     #[test]
@@ -80,6 +97,75 @@ mod tests {
         ] {
             is_killed(&host, &["--evade", evade]);
         }
+    }
+
+    #[test]
+    fn miners_of_the_whole_dataset_are_killed() {
+        let host = host("");
+        let processors = available_parallelism().expect("processors").get().min(16);
+        for threads in ["1", &processors.to_string()] {
+            let record = is_killed(&host, &["--mode", "full", "--threads", threads]);
+            let memory = &record["evidence"]["mining"]["memory_mib"];
+            assert!(memory.as_u64() >= Some(2080), "{record}");
+        }
+    }
+
+    /// By a setting of the C library's, as one makes any program use them.
+    #[test]
+    fn a_miner_in_transparent_huge_pages_is_killed() {
+        let host = host("");
+        let miner = program().to_str().expect("a path");
+        let arguments = [TRANSPARENT, miner, "--seconds", SECONDS];
+        let launch = Launch::new("/usr/bin/env", &arguments);
+        ends_by_the_guard(&host, || launch.run(&host.inside));
+    }
+
+    #[test]
+    fn a_miner_in_a_container_is_killed() {
+        let host = host("");
+        let run = || run_in_container(&host.inside, program(), &["--seconds", SECONDS]);
+        let record = ends_by_the_guard(&host, run);
+        assert_eq!(record["process"]["executable"], "/bin/program", "{record}");
+        assert_eq!(record["workload"]["kind"], "container", "{record}");
+    }
+
+    /// It gets some hundredths of the processor. Filling memory with that would take half a minute, so the other program
+    /// is started when it hashes, and the guard is off until then.
+    #[test]
+    fn a_miner_at_nice_19_beside_a_program_on_the_same_processor_is_killed() {
+        let host = host("");
+        host.configured(&["off", "--guard", "randomx"]).ok();
+        let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
+        let mut miner = Command::new("sh")
+            .args(["-c", join])
+            .arg(&host.inside)
+            .args(["nice", "-n", "19"])
+            .arg(program())
+            .args(["--pin", "0", "--seconds", "300"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut line = String::new();
+        let mut out = BufReader::new(miner.stdout.take().expect("a pipe"));
+        out.read_line(&mut line).expect("a line");
+        assert_eq!(line, "hashing\n");
+        let busy = corpus(300).into_iter().find(|benign| benign.name == "life");
+        let busy = busy.expect("there");
+        let mut busy = Command::new("sh")
+            .args(["-c", join])
+            .arg(&host.outside)
+            .args(["taskset", "-c", "0"])
+            .arg(&busy.program)
+            .args(&busy.arguments)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("started");
+        host.configured(&["on", "--guard", "randomx"]).ok();
+        ends_by_the_guard(&host, || ended(miner.wait().expect("it ended")));
+        let still_there = busy.try_wait().expect("our own child").is_none();
+        busy.kill().expect("our own child");
+        busy.wait().expect("it ended");
+        assert!(still_there, "it left the processor to the miner");
     }
 
     #[test]
@@ -164,6 +250,11 @@ mod tests {
         host.configured(&["on", "--guard", "randomx"]).ok();
         is_killed(&host, &[]);
         assert_eq!(host.records("killed").len(), 1);
+    }
+
+    fn ended(status: ExitStatus) -> Ended {
+        let signal = status.signal().map(Ended::Signal);
+        signal.unwrap_or_else(|| Ended::Code(status.code().unwrap_or(-1)))
     }
 
     /// Runs it in scope; it must end by itself.

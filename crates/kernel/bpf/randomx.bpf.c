@@ -18,7 +18,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Samples wait for company, but not longer. */
+/* Samples wait for company, but not longer; the first ones of a thread do not wait, since it may not live to be seen
+ * again. */
 #define LONGEST_WAIT 500000000ull
 
 struct {
@@ -31,6 +32,7 @@ struct rounding {
 	u64 samples[ROUNDING_SAMPLES];
 	u64 first;
 	u32 count;
+	u32 sent;
 };
 
 /* What is kept of a thread goes with it. Creating an entry takes memory from a place that is safe here, under the run
@@ -125,9 +127,11 @@ static __always_inline void take_sample(struct task_struct *task, u32 control)
 	rounding->samples[rounding->count & (ROUNDING_SAMPLES - 1)] =
 		now << ROUNDING_TIME_SHIFT | (flushes(control) ? ROUNDING_FLUSH : 0) | rounding_mode(control);
 	rounding->count++;
-	if (rounding->count < ROUNDING_SAMPLES && now - rounding->first < LONGEST_WAIT)
+	if (rounding->sent >= ROUNDING_SAMPLES && rounding->count < ROUNDING_SAMPLES &&
+	    now - rounding->first < LONGEST_WAIT)
 		return;
 	send_rounding(task, rounding, cgroup->kn->id);
+	rounding->sent += rounding->count;
 	rounding->count = 0;
 }
 

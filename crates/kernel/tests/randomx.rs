@@ -19,19 +19,27 @@ mod tests {
     use crate::place::{Place, id_of};
 
     const HELPER: &str = "HAYWARD_TEST_ROUNDS_IN";
+    /// Threads one after the other, if there is such a variable.
+    const SHORT_LIVED: &str = "HAYWARD_TEST_ROUNDS_IN_THREADS";
     const SAMPLES: usize = 40;
+    const HELPS_FOR: Duration = Duration::from_secs(3);
 
     /// Not a test: started by the tests below, it joins a cgroup and rounds irregularly for a while.
     #[test]
     fn helper() {
         if let Some(cgroup) = std::env::var_os(HELPER) {
             fs::write(Path::new(&cgroup).join("cgroup.procs"), "0").expect("joined");
-            round_irregularly(Duration::from_secs(3));
+            let began = Instant::now();
+            while std::env::var_os(SHORT_LIVED).is_some() && began.elapsed() < HELPS_FOR {
+                let short = || round_irregularly(Duration::from_millis(1));
+                std::thread::spawn(short).join().expect("a thread");
+            }
+            round_irregularly(HELPS_FOR.saturating_sub(began.elapsed()));
         }
     }
 
     /// What the sensor tells until there are enough samples, or the helper has ended.
-    fn observe(cgroup: &Path, kernel: &Kernel) -> Vec<RoundingEvent> {
+    fn observe(cgroup: &Path, kernel: &Kernel, variables: &[&str]) -> Vec<RoundingEvent> {
         let seen = RefCell::new(Vec::new());
         let stream = kernel.events(|bytes| {
             if let Ok(Event::Rounding(event)) = decode(bytes) {
@@ -47,6 +55,7 @@ mod tests {
         let mut helper = Command::new(std::env::current_exe().expect("this test"))
             .args(["--exact", "tests::helper"])
             .env(HELPER, cgroup)
+            .envs(variables.iter().map(|name| (name, "1")))
             .spawn()
             .expect("started");
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -88,7 +97,7 @@ mod tests {
         let inside = place.group("inside");
         let policy = ScopePolicy::of(Guard::Randomx, Mode::Observe);
         kernel.set_scope(id_of(&inside), policy).expect("in scope");
-        let events = observe(&inside, &kernel);
+        let events = observe(&inside, &kernel, &[]);
         let samples: Vec<_> = events.iter().flat_map(|event| &event.samples).collect();
         let of_mode = |mode| samples.iter().filter(|sample| sample.mode == mode).count();
         eprintln!("{:?}", [0, 1, 2, 3].map(of_mode));
@@ -104,6 +113,22 @@ mod tests {
         assert!(events.iter().all(|event| event.cgroup_id == id_of(&inside)));
 
         let outside = place.group("outside");
-        assert!(observe(&outside, &kernel).is_empty());
+        assert!(observe(&outside, &kernel, &[]).is_empty());
+    }
+
+    /// None of these threads lives to be seen eight times.
+    #[test]
+    fn what_was_seen_of_a_thread_that_is_gone_is_told_all_the_same() {
+        let place = Place::new("short-lived");
+        let kernel = kernel(&place);
+        let inside = place.group("inside");
+        let policy = ScopePolicy::of(Guard::Randomx, Mode::Observe);
+        kernel.set_scope(id_of(&inside), policy).expect("in scope");
+        let events = observe(&inside, &kernel, &[SHORT_LIVED]);
+        let told: usize = events.iter().map(|event| event.samples.len()).sum();
+        let seen = kernel.counters().expect("counters").rounding_suspect;
+        let seen = usize::try_from(seen).expect("a count");
+        assert!(told >= SAMPLES, "{told} of {seen}");
+        assert!(told * 10 >= seen * 9, "{told} of {seen}");
     }
 }

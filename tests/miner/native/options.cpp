@@ -8,7 +8,7 @@
 static const char help[] =
 	"Usage: randomx-miner [OPTION]...\n"
 	"Hashes with RandomX, for tests. Prints `hashing` after the first hash and `hashes N` at the end.\n\n"
-	"  --mode light|full            256 MiB, or 2080 MiB and a minute to fill them [light]\n"
+	"  --mode light|full            256 MiB, or 2080 MiB of which a part is real [light]\n"
 	"  --engine jit|interpreter     [jit]\n"
 	"  --threads N                  1 to 64 [1]\n"
 	"  --duty PERCENT               hash for that part of each period, sleep for the rest [100]\n"

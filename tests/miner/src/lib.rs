@@ -12,6 +12,11 @@ pub fn loadable() -> &'static Path {
     built(option_env!("RANDOMX_LOADABLE"))
 }
 
+/// A statically linked program that rounds as RandomX does and hashes nothing, in many threads or short-lived ones.
+pub fn rounder() -> &'static Path {
+    built(option_env!("RANDOMX_ROUNDER"))
+}
+
 /// A shared object for `LD_PRELOAD` that notes which rounding modes any program is in.
 pub fn sampler() -> &'static Path {
     built(option_env!("MXCSR_SAMPLER"))

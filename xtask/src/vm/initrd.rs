@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// Packs `tests/vm/<script>.sh` with what it needs; programs go where commands are found. Not compressed: an emulated machine takes longer to unpack than
-/// qemu takes to read.
+/// Packs `tests/vm/<script>.sh` with what it needs; programs go where commands are found. Not compressed: an emulated
+/// machine takes longer to unpack than qemu takes to read.
 pub(crate) fn build(
     folder: &Path,
     scripts: &Path,

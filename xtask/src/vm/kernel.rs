@@ -27,6 +27,8 @@ pub(crate) struct Kernel {
     pub(crate) script: &'static str,
     /// Arguments of the kernel beyond those that all have.
     pub(crate) arguments: &'static str,
+    /// The machine's, in MiB.
+    pub(crate) memory: &'static str,
 }
 
 impl Kernel {
@@ -39,6 +41,17 @@ impl Kernel {
             architecture: Architecture::X86_64,
             script: "command",
             arguments: "",
+            memory: "1024",
+        }
+    }
+
+    /// The same kernel, with what wants to wear the guard `randomx` out.
+    const fn besieged(self, name: &'static str) -> Self {
+        Self {
+            name,
+            script: "randomx",
+            memory: "2048",
+            ..self
         }
     }
 
@@ -53,8 +66,11 @@ impl Kernel {
 }
 
 /// The slowest first, so that two at a time end together.
-pub(crate) const KERNELS: [Kernel; 7] = [
+pub(crate) const KERNELS: [Kernel; 9] = [
     Kernel::carries("jammy-updates", Archive::Ubuntu),
+    // One keeps what it saw of threads with them, the other in a table.
+    Kernel::carries("bookworm-backports", Archive::Main).besieged("bookworm-backports-randomx"),
+    Kernel::carries("bookworm", Archive::Main).besieged("bookworm-randomx"),
     Kernel::carries("bookworm-backports", Archive::Main),
     Kernel::carries("bookworm-backports", Archive::Main).on_arm64("bookworm-backports-arm64"),
     Kernel::carries("bookworm", Archive::Main).on_arm64("bookworm-arm64"),

@@ -86,7 +86,7 @@ fn start(log: &Path, kernel: &Kernel, image: &Path, initrd: &Path) -> Result<Chi
     let emulator = architecture.emulator();
     Command::new(emulator)
         .args(architecture.machine())
-        .args(["-m", "1024", "-smp", "2"])
+        .args(["-m", kernel.memory, "-smp", "2"])
         // Emulated everywhere: `-cpu max` does not start under every nested KVM, and an emulated machine takes seconds.
         .args(["-accel", "tcg"])
         .args(["-nographic", "-no-reboot", "-nic", "none"])

@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use hayward_test_miner::{program, rounder};
 
 use architecture::Architecture;
 use kernel::{KERNELS, Kernel};
@@ -144,7 +145,10 @@ fn test(kernel: &Kernel, binary: Option<&Path>) -> Result<Outcome> {
     fs::create_dir_all(&folder)?;
     let benign = project.join("tests/benign");
     let rounding = userland::compile_rounding(&benign, &folder, kernel.architecture)?;
-    let programs: Vec<_> = binary.into_iter().chain([rounding.as_path()]).collect();
+    let mut programs: Vec<_> = binary.into_iter().chain([rounding.as_path()]).collect();
+    if kernel.script == "randomx" {
+        programs.extend([program(), rounder()]);
+    }
     let initrd = initrd::build(
         &folder,
         &project.join("tests/vm"),

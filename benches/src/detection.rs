@@ -1,0 +1,62 @@
+//! Which workloads the guard `randomx` finds and after how long, beside the rule of cryptnono on the same samples.
+
+mod page;
+mod rule;
+mod trial;
+mod workload;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use hayward_tests::Host;
+
+use trial::Trial;
+use workload::Workload;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The agent.
+    #[arg(long)]
+    binary: PathBuf,
+    /// How often each miner is started. Harmless programs, a fifth as often.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// Only workloads with this in their name.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    named: String,
+}
+
+/// What was tried how it came out.
+struct Row {
+    workload: Workload,
+    trials: Vec<Trial>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let binary = &arguments.binary;
+    let binary = binary
+        .canonicalize()
+        .with_context(|| format!("no binary {}", binary.display()))?;
+    let mut host = Host::with_binary(&binary);
+    host.edit_settings("journal:", "  randomx: {mode: observe}\njournal:");
+    let mut workloads = workload::all();
+    workloads.retain(|workload| workload.name.contains(&arguments.named));
+    ensure!(!workloads.is_empty(), "no such workload");
+    let mut rows = Vec::new();
+    for workload in workloads {
+        let runs = if workload.mines {
+            arguments.runs
+        } else {
+            arguments.runs.div_ceil(5)
+        };
+        eprintln!("detection: {}, {runs} times", workload.name);
+        let mut trials = Vec::new();
+        for _ in 0..runs {
+            trials.push(trial::run(&mut host, &workload)?);
+        }
+        rows.push(Row { workload, trials });
+    }
+    print!("{}", page::page(&rows)?);
+    Ok(())
+}
