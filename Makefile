@@ -2,6 +2,7 @@
 
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 BINARY := target/$(TRIPLE)/release/hayward
+ARM64 := aarch64-unknown-linux-gnu
 # How long `make fuzz` stays with each parser. What parses from now on gets a test with never_panics in its name, by
 # `hayward_fuzz::throw`: some hundred inputs, the same each time, in `make test`; new ones here. What it finds becomes a
 # test of its own.
@@ -10,10 +11,10 @@ SECONDS ?= 60
 RUNS ?= 50
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build test vm-test bench detection fuzz soak docs install
+.PHONY: help run build build-arm64 test vm-test bench detection fuzz soak docs install
 
 help: ## Show this
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 run: build ## Build the release binary and run the agent in the foreground
 	$(SUDO) tools/prepare-host
@@ -23,14 +24,20 @@ build: ## Build the static release binary
 	@tools/install-build-deps
 	@tools/build-release hayward
 
+build-arm64: ## Build it for arm64, on whatever this host is
+	@tools/install-build-deps
+	@tools/install-cross-deps $(ARM64)
+	@tools/build-release hayward $(ARM64)
+
 test: ## Pass every test: format, lints, unit, property, end to end, virtual machines
 	@tools/install-build-deps
 	@tools/install-test-deps
+	@tools/install-cross-deps $(ARM64)
 	@tools/test
 
-vm-test: build ## Run the tests in virtual machines with distributions' kernels
+vm-test: build build-arm64 ## Run the tests in virtual machines with distributions' kernels
 	@tools/install-test-deps
-	@cargo run -q -p xtask -- vm --binary $(BINARY)
+	@cargo run -q -p xtask -- vm $(sort --binary=$(BINARY) --binary=target/$(ARM64)/release/hayward)
 
 bench: build ## Measure, print the table, write target/bench.json and docs/performance.md
 	@tools/install-test-deps

@@ -14,7 +14,9 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __x86_64__
 #include <xmmintrin.h>
+#endif
 
 static const int modes[4] = {FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
 static double end;
@@ -34,8 +36,13 @@ static double work(double x) {
 }
 
 static void flush_if_wanted(void) {
-	if (flush)
-		_mm_setcsr(_mm_getcsr() | 0x8040);
+	if (!flush)
+		return;
+#ifdef __x86_64__
+	_mm_setcsr(_mm_getcsr() | 0x8040);
+#else
+	__builtin_aarch64_set_fpcr(__builtin_aarch64_get_fpcr() | 1u << 24);
+#endif
 }
 
 static double in_mode(int mode, double until) {

@@ -1,4 +1,4 @@
-# The guard `command`, on kernels that can carry it.
+# The guard `command`, on kernels that can carry it, and that the guard `randomx` finds what the drill plays.
 # shellcheck shell=sh
 . /test/common.sh
 
@@ -125,14 +125,7 @@ runtime=/system.slice/containerd.service
 mkdir -p "$cgroups$container" $cgroups$runtime
 start_agent
 writes default-enforces 'command  enforcing' hayward status
-# The other guard of the defaults is not for every kernel: the drill says so.
-if hayward probe | grep -q '^randomx *yes'; then
-	exits default-enforces-all 0 hayward status --wait enforcing --timeout 30s
-	drilled=0
-else
-	writes default-lacks-randomx 'randomx  absent: .' hayward status
-	drilled=5
-fi
+exits default-enforces-all 0 hayward status --wait enforcing --timeout 30s
 show_agent
 dies container-dies "$container" $banned
 lives container-benign-lives "$container" harmless
@@ -141,11 +134,26 @@ mkdir "$cgroups$new"
 dies new-container-dies "$new" $banned
 lives runtime-lives $runtime $banned
 lives root-lives / $banned
-exits drill $drilled hayward drill
+exits drill 0 hayward drill
 writes drill-plays-a-banned-command '"killed".*"rule":"builtin/test".*/docker-' hayward events --json
-[ $drilled = 5 ] || writes drill-plays-a-miner '"killed".*"guard":"randomx".*/docker-' hayward events --json
+writes drill-plays-a-miner '"killed".*"guard":"randomx".*/docker-' hayward events --json
 end_agent TERM
 exits default-uninstall 0 hayward uninstall
 lives container-lives-after-uninstall "$container" $banned
+
+echo "== where rounding alone is evidence"
+export HAYWARD_TEST=1
+sed 's/command:.*/randomx: { evidence: rounding } }/' $settings >/test/rounding.yaml
+in_box() { # PROGRAM ARGUMENT...
+	sh -c "echo \$\$ > $cgroups/test/box/cgroup.procs && exec \"\$@\"" in_box "$@"
+}
+enforces rounding-enforces --config /test/rounding.yaml
+exits threads-of-one-mode-each-live 0 in_box rounding 4 threads
+exits long-turns-live 0 in_box rounding 5 1000
+writes they-were-seen 'hayward_checked_total.guard="randomx". [1-9][0-9]' wget -q -O - http://127.0.0.1:9752/metrics
+exits all-modes-at-random-die 137 in_box rounding 30 call
+writes it-is-recorded '"killed".*"guard":"randomx".*rounding 30 call' hayward events --json
+end_agent TERM
+exits rounding-uninstall 0 hayward uninstall --config /test/rounding.yaml
 
 finish

@@ -21,6 +21,7 @@ use crate::{
     agent::Agent,
     compat, metrics,
     peer::{Peer, group_id},
+    sightings,
     stream::{self, EventsQuery},
 };
 
@@ -172,6 +173,7 @@ fn router(agent: Arc<Agent>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
+        .route("/v1/rounding", get(rounding))
         .route("/v1/reload", post(reload))
         .route("/v1/off", post(off))
         .route("/v1/on", post(on))
@@ -196,6 +198,10 @@ async fn events(
     let body = stream::records(&agent, query)
         .map_err(|error| ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(body.into_response())
+}
+
+async fn rounding(State(agent): State<Arc<Agent>>) -> Response {
+    sightings::lines(agent.pipeline.sightings.subscribe()).into_response()
 }
 
 async fn reload(

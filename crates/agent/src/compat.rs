@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{Router, http::header, response::IntoResponse};
-use hayward_model::Record;
+use hayward_model::{Guard, Record};
 use hayward_record::compat::cryptnono::{
     self, BySource, Execwhacker, Flowkiller, Timing, log_line,
 };
@@ -27,6 +27,10 @@ impl Cryptnono {
         let _ = std::io::stdout()
             .lock()
             .write_all(format!("{line}\n").as_bytes());
+        // The Monero detector has no metrics.
+        if record.guard != Some(Guard::Command) {
+            return;
+        }
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counters.count(record);
         let age = Timestamp::now().duration_since(record.time);

@@ -24,6 +24,7 @@ mod scan;
 mod scope;
 mod seen;
 pub mod sensor;
+mod sightings;
 mod start;
 mod status;
 mod steer;

@@ -8,7 +8,9 @@ use std::sync::{
 };
 
 use hayward_kernel::wire;
-use hayward_model::{Action, Event, Finding, Mode, Outcome, Response, Verdict, Workload};
+use hayward_model::{
+    Action, Event, Finding, Mode, Outcome, Response, RoundingEvent, Verdict, Workload,
+};
 use hayward_policy::Policy;
 use hayward_record::Recorder;
 use hayward_respond::Killed;
@@ -17,6 +19,7 @@ use hayward_rules::{
     table::{CommandTable, Judgement},
 };
 use hayward_workload::Cgroups;
+use tokio::sync::broadcast;
 
 use crate::{
     canary::CANARY_RULE, describe, process, randomx::Detectors, rules::Tables, seen::Seen,
@@ -37,6 +40,8 @@ pub struct Pipeline {
     pub(crate) canaries: AtomicU64,
     /// Id of the cgroup whose rounding is awaited as a proof; 0 once it was seen.
     pub(crate) rounding_canary: AtomicU64,
+    /// Where clients get what the sensor of `randomx` sees, while they ask for it.
+    pub(crate) sightings: broadcast::Sender<Arc<RoundingEvent>>,
     /// Events that could not be read.
     pub(crate) undecodable: AtomicU64,
 }

@@ -1,6 +1,6 @@
 //! The `randomx` guard's way: where threads rounded, and what their process holds in memory, become a finding.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use hayward_detect::randomx::{Mining, Randomx, Settings};
 use hayward_model::{
@@ -67,14 +67,18 @@ impl Pipeline {
             awaited.store(0, Ordering::Relaxed);
             return;
         }
-        // For those who want to judge the same samples again: HAYWARD_LOG=info,samples=trace.
-        tracing::trace!(target: "samples", "{}", serde_json::json!(event));
+        if self.sightings.receiver_count() > 0 {
+            // Nobody may be left to receive it.
+            let _ = self.sightings.send(Arc::new(event.clone()));
+        }
         let mut randomx = self.randomx.lock().unwrap_or_else(PoisonError::into_inner);
         let found = randomx.take(event);
         drop(randomx);
         let (Some((mining, against)), (Some(current), _)) = (found, self.tables_for(0)) else {
             return;
         };
+        let metrics = self.recorder.metrics();
+        metrics.observe_decision(Guard::Randomx, mining.seconds);
         let needed = self.policy().randomx.evidence;
         let mut events = vec![event.clone()];
         if against == Against::Workload {
@@ -119,11 +123,11 @@ impl Pipeline {
         forefathers
     }
 
-    /// Whether there is evidence against anybody.
-    pub(crate) fn has_suspects(&self) -> bool {
+    /// How many processes and workloads there is evidence against.
+    pub(crate) fn suspects(&self) -> usize {
         let randomx = self.randomx.lock().unwrap_or_else(PoisonError::into_inner);
         let now = hayward_kernel::boot_ns();
-        !randomx.processes.suspects(now).is_empty() || !randomx.workloads.suspects(now).is_empty()
+        randomx.processes.suspects(now).len() + randomx.workloads.suspects(now).len()
     }
 }
 

@@ -68,6 +68,7 @@ impl Sensor {
         if !self.is_wanted() {
             self.nudger = None;
             self.detach();
+            self.tell(0.0);
             self.wait(TURN);
             return;
         }
@@ -76,6 +77,7 @@ impl Sensor {
             Ok(decision) => decision,
             Err(error) => return self.fail(&error),
         };
+        self.tell(share);
         if share < 1.0 {
             self.nudge(&[]);
             self.detach();
@@ -124,7 +126,7 @@ impl Sensor {
         if self.attached_at.is_some() {
             self.attached_at = Some(now);
         }
-        let evidence = self.agent.pipeline.has_suspects();
+        let evidence = self.agent.pipeline.suspects() > 0;
         let rates = self.steer.rates(&steer::stat(), &seen, evidence);
         let affordable = match self.steer.often() {
             true => AFFORDABLE_CALLS * SUSPICION,
@@ -133,6 +135,14 @@ impl Sensor {
         let attached = attached.unwrap_or_default();
         let share = self.windows.share(&seen, attached, affordable);
         Ok((rates, share))
+    }
+
+    fn tell(&self, share: f64) {
+        let metrics = self.agent.pipeline.recorder.metrics();
+        metrics.set_attached(Guard::Randomx, share);
+        let nudges = self.nudger.as_ref().map_or(0, Nudger::take_nudges);
+        metrics.count_nudges(Guard::Randomx, nudges);
+        metrics.set_suspects(Guard::Randomx, self.agent.pipeline.suspects());
     }
 
     fn nudge(&self, rates: &[u32]) {

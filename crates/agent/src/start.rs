@@ -31,7 +31,7 @@ use crate::{
     prove::{UNSEEN, Unproven},
     rules::{Tables, canary_rule, first_generation, rules_of},
     scan::ScanCost,
-    sensor,
+    sensor, sightings,
     watch::{self, Stamps, Watch},
 };
 
@@ -98,6 +98,7 @@ impl Agent {
                 rounding_canary: AtomicU64::new(0),
                 seen: Mutex::default(),
                 canaries: AtomicU64::new(0),
+                sightings: sightings::channel(),
                 undecodable: AtomicU64::new(0),
             },
             kernel: Mutex::new(kernel),

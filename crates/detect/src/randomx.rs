@@ -12,6 +12,7 @@ mod mixture;
 mod process;
 #[cfg(test)]
 mod properties;
+mod recorded;
 #[cfg(test)]
 mod simulation;
 mod table;
@@ -23,6 +24,7 @@ use hayward_model::RoundingEvent;
 
 pub use innocent::Alternative;
 pub use judge::{Judgement, judge};
+pub use recorded::{Recorded, judge_recorded};
 use table::Table;
 
 /// What the detector is asked to do.

@@ -77,6 +77,18 @@ pub(crate) enum Command {
         /// The record's id.
         id: String,
     },
+    /// Print what the guard `randomx` sees, as JSON lines.
+    ///
+    /// Each is of a thread that does not only round to nearest.
+    #[command(after_help = "Example: hayward samples --pid 4711 --for 30s > samples.jsonl")]
+    Samples {
+        /// Only this process's.
+        #[arg(long)]
+        pid: Option<u32>,
+        /// For how long; without, until it is interrupted.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+    },
     /// Show what was stopped, or would have been, by rule and by kind of workload.
     Report {
         /// From when on: a duration (7d) or an instant.
@@ -227,6 +239,12 @@ pub(crate) enum JudgeCommand {
         executable: Option<String>,
         #[command(flatten)]
         config: ConfigArgument,
+    },
+    /// Judge what `hayward samples` recorded.
+    #[command(after_help = "Example: hayward samples --for 30s | hayward judge randomx -")]
+    Randomx {
+        /// File of JSON lines; `-` for standard input.
+        file: PathBuf,
     },
 }
 

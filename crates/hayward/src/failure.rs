@@ -17,9 +17,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// A file that was named on the command line, and cannot be used.
 pub(crate) fn bad_file(path: &Path, message: String, help: &str) -> Failure {
+    bad_line(path, 0, message, help)
+}
+
+/// The same, because of one of its lines.
+pub(crate) fn bad_line(path: &Path, line: usize, message: String, help: &str) -> Failure {
     let problem = Problem {
         file: path.display().to_string(),
-        line: 0,
+        line,
         message,
         help: help.to_owned(),
     };

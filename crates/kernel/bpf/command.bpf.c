@@ -265,7 +265,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		fetch(scratch->bytes);
 		fetch(scratch->bytes + 64);
 	}
-	policy = policy_of(cgroup);
+	policy = policy_of(task, cgroup);
 	if (!(policy & POLICY_COMMAND_ON)) {
 		count(COUNT_OUT_OF_SCOPE, 1);
 		return 0;

@@ -18,6 +18,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s32 s32;
 typedef __s64 s64;
 typedef _Bool bool;
 #define true 1
@@ -35,6 +36,8 @@ enum bpf_map_type {
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_F_NO_PREALLOC = 1 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+/* Which helpers the kernel has. */
+enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -126,21 +129,35 @@ struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 };
 
-struct task_struct {
-	int pid, tgid;
-	u64 start_boottime;
-	struct mm_struct *mm;
-	struct fs_struct *fs;
-	struct css_set *cgroups;
-	struct nsproxy *nsproxy;
-	struct task_struct *real_parent;
-	struct task_struct *group_leader;
-	char comm[16];
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
 };
 
-struct linux_binprm {
-	const char *filename;
+struct thread_info {
+	unsigned long flags;
 };
+
+#if defined(__TARGET_ARCH_arm64)
+
+struct user_fpsimd_state {
+	u32 fpcr;
+};
+
+struct thread_struct {
+	struct {
+		struct user_fpsimd_state fpsimd_state;
+	} uw;
+};
+
+struct pt_regs {
+	s32 syscallno;
+};
+
+#else
 
 struct fxregs_state {
 	u32 mxcsr;
@@ -158,8 +175,38 @@ struct fpu {
 	struct fpstate *fpstate;
 };
 
+struct thread_struct {
+	struct fpu fpu;
+};
+
 struct pt_regs {
 	unsigned long orig_ax;
+};
+
+struct irq_stack {
+	char stack[1];
+};
+
+#endif
+
+struct task_struct {
+	int pid, tgid;
+	u64 start_boottime;
+	void *stack;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
+	const struct cred *cred;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	char comm[16];
+	struct thread_info thread_info;
+	struct thread_struct thread;
+};
+
+struct linux_binprm {
+	const char *filename;
 };
 
 #pragma clang attribute pop

@@ -2,6 +2,10 @@
 /* The `randomx` guard's sensor: where threads round to, seen whenever one of them is interrupted.
  *
  * on_fpu_deactivated  a thread is switched out, and what its floating-point unit held has just been saved
+ * on_switch           a thread is switched in, and what was saved when it was switched out is still there
+ *
+ * The agent loads one of them. The first is called less often, but is only there on x86, and needs a helper that Linux
+ * 5.10 lacks.
  *
  * It judges nothing and acts on nothing: what it saw of threads that round in more than one way goes to the agent. */
 #include "kernel_types.h"
@@ -83,46 +87,35 @@ static __noinline void send_rounding(struct task_struct *task, struct rounding *
 		.thread = task->pid,
 		.pid = task->tgid,
 		.parent_pid = BPF_CORE_READ(task, real_parent, tgid),
-		.uid = (u32)bpf_get_current_uid_gid(),
+		.uid = user_of(task),
 	};
 
-	bpf_get_current_comm(event.comm, sizeof(event.comm));
+	bpf_core_read_str(event.comm, sizeof(event.comm), &task->comm);
 	__builtin_memcpy(event.samples, rounding->samples, sizeof(event.samples));
 	count(COUNT_ROUNDING_EVENTS, 1);
 	if (bpf_ringbuf_output(&randomx_events, &event, sizeof(event), 0))
 		count(COUNT_ROUNDING_LOST, 1);
 }
 
-SEC("tp_btf/x86_fpu_regs_deactivated")
-int BPF_PROG(on_fpu_deactivated, struct fpu *fpu)
+/* Takes a sample of a thread that was interrupted in user mode. */
+static __always_inline void take_sample(struct task_struct *task, u32 control)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct rounding *rounding;
-	struct cgroup *cgroup;
-	u32 control;
+	struct rounding *rounding = rounding_of(task, false);
+	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
 	u64 now;
 
-	if (!is_active())
-		return 0;
-	count(COUNT_ROUNDING_CALLS, 1);
-	/* A thread in a system call has seen to its registers before: only where it did not choose to stop does it tell. */
-	if (is_in_system_call(task))
-		return 0;
-	control = float_control(fpu);
-	rounding = rounding_of(task, false);
 	if (!rounding) {
-		cgroup = task->cgroups->dfl_cgrp;
-		if (!(policy_of(cgroup) & POLICY_RANDOMX_ON))
-			return 0;
+		if (!(policy_of(task, cgroup) & POLICY_RANDOMX_ON))
+			return;
 		count(COUNT_ROUNDING_SAMPLES, 1);
 		if (!rounding_mode(control))
-			return 0;
+			return;
 		if (is_before(CELL_OFF_ALL) || is_before(CELL_OFF_RANDOMX))
-			return 0;
+			return;
 		rounding = rounding_of(task, true);
 		if (!rounding) {
 			count(COUNT_ROUNDING_NO_ROOM, 1);
-			return 0;
+			return;
 		}
 	} else {
 		count(COUNT_ROUNDING_SAMPLES, 1);
@@ -136,10 +129,41 @@ int BPF_PROG(on_fpu_deactivated, struct fpu *fpu)
 	rounding->count++;
 	if (rounding->sent >= ROUNDING_SAMPLES && rounding->count < ROUNDING_SAMPLES &&
 	    now - rounding->first < LONGEST_WAIT)
-		return 0;
-	cgroup = task->cgroups->dfl_cgrp;
+		return;
 	send_rounding(task, rounding, cgroup->kn->id);
 	rounding->sent += rounding->count;
 	rounding->count = 0;
+}
+
+/* Whether the sensor is to look: it is the one that decides. */
+static __always_inline bool is_called(void)
+{
+	if (!is_active())
+		return false;
+	count(COUNT_ROUNDING_CALLS, 1);
+	return true;
+}
+
+/* A thread in a system call has seen to its registers before: only where it did not choose to stop does it tell. */
+
+#if !defined(__TARGET_ARCH_arm64)
+SEC("tp_btf/x86_fpu_regs_deactivated")
+int BPF_PROG(on_fpu_deactivated, struct fpu *fpu)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (is_called() && !is_in_system_call(task))
+		take_sample(task, float_control(fpu));
+	return 0;
+}
+#endif
+
+/* What the thread that is switched out holds is saved after this. A thread without memory of its own is the kernel's;
+ * one that has not run since it was seen last would be seen twice in one place. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempted, struct task_struct *before, struct task_struct *task)
+{
+	if (is_called() && task->mm && has_run(task) && !is_in_system_call(task))
+		take_sample(task, saved_control(task));
 	return 0;
 }

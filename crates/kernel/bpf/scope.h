@@ -101,13 +101,18 @@ static __always_inline u32 scope_policy(struct cgroup *cgroup)
 	return ancestors.policy;
 }
 
-/* The policy that holds for the current process in its cgroup: a user's may be in scope wherever it is. */
-static __always_inline u32 policy_of(struct cgroup *cgroup)
+static __always_inline u32 user_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, uid.val);
+}
+
+/* The policy that holds for a task in its cgroup: a user's may be in scope wherever it is. */
+static __always_inline u32 policy_of(struct task_struct *task, struct cgroup *cgroup)
 {
 	u32 policy = scope_policy(cgroup);
 	u64 uid_min = cell(CELL_UID_MIN);
 
-	if (!policy && uid_min && (u32)bpf_get_current_uid_gid() >= uid_min && below_root(cgroup))
+	if (!policy && uid_min && user_of(task) >= uid_min && below_root(cgroup))
 		policy = (u32)cell(CELL_USERS_POLICY);
 	return policy;
 }

@@ -147,7 +147,8 @@ impl Kernel {
         let programs = self
             .randomx
             .iter()
-            .flat_map(|randomx| randomx.object.progs());
+            .flat_map(|randomx| randomx.object.progs())
+            .filter(|program| program.autoload());
         for program in programs {
             let one = statistics::run_time(program.as_fd())?;
             total.ns += one.ns;
@@ -414,7 +415,7 @@ impl Programs {
         let mut links = Vec::new();
         for program in self.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
-            if !name.starts_with("on_") {
+            if !name.starts_with("on_") || !program.autoload() {
                 continue;
             }
             let link = program

@@ -15,6 +15,7 @@ mod pins;
 mod privileges;
 mod probe;
 mod rounding;
+mod sensor;
 mod statistics;
 mod table;
 mod windows;

@@ -8,7 +8,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
     time::Duration,
@@ -24,6 +24,7 @@ const STACK_BYTES: usize = 64 * 1024;
 pub struct Nudger {
     processors: Vec<Processor>,
     stop: Arc<AtomicBool>,
+    nudges: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -40,12 +41,14 @@ impl Nudger {
         let mut nudger = Self {
             processors: Vec::new(),
             stop: Arc::default(),
+            nudges: Arc::default(),
         };
         for number in (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)) {
             let rate = Arc::new(AtomicU32::new(0));
             let body = {
                 let (rate, stop) = (rate.clone(), nudger.stop.clone());
-                move || wake_at(number, &rate, &stop)
+                let nudges = nudger.nudges.clone();
+                move || wake_at(number, &rate, &stop, &nudges)
             };
             let thread = std::thread::Builder::new()
                 .name(format!("nudge-{number}"))
@@ -63,6 +66,11 @@ impl Nudger {
     /// The processors that are reached, by the kernel's numbers.
     pub fn processors(&self) -> impl Iterator<Item = usize> {
         self.processors.iter().map(|processor| processor.number)
+    }
+
+    /// How often processors were nudged since this was last asked.
+    pub fn take_nudges(&self) -> u64 {
+        self.nudges.swap(0, Relaxed)
     }
 
     /// Sets how often a second a processor is nudged, about; 0 is never. A processor that is not reached is left alone.
@@ -92,7 +100,7 @@ impl Drop for Nudger {
     }
 }
 
-fn wake_at(number: usize, rate: &AtomicU32, stop: &AtomicBool) {
+fn wake_at(number: usize, rate: &AtomicU32, stop: &AtomicBool, nudges: &AtomicU64) {
     let mut processors = CpuSet::new();
     processors.set(number);
     if let Err(error) = sched_setaffinity(None, &processors) {
@@ -102,7 +110,10 @@ fn wake_at(number: usize, rate: &AtomicU32, stop: &AtomicBool) {
     while !stop.load(Relaxed) {
         match rate.load(Relaxed) {
             0 => std::thread::park(),
-            rate => std::thread::park_timeout(interval(rate, fastrand::f64())),
+            rate => {
+                std::thread::park_timeout(interval(rate, fastrand::f64()));
+                nudges.fetch_add(1, Relaxed);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use libbpf_rs::{
 use crate::{
     Pins,
     error::{Doing, KernelError},
-    table,
+    sensor, table,
 };
 
 /// The same programs, compiled for kernels with and without a helper.
@@ -124,12 +124,11 @@ impl Load<'_> {
             .doing(|| "open the embedded kernel programs".to_owned())?;
         let task_storage = open.maps().any(|map| map.name() == TASKS) && has_safe_task_storage();
         self.set_constants(&mut open, class, task_storage)?;
-        if self.pins.is_some() {
+        for mut program in open.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
             // What hangs on no event is for tests, and costs the verifier as much again.
-            for mut program in open.progs_mut() {
-                let attached = program.name().to_string_lossy().starts_with("on_");
-                program.set_autoload(attached);
-            }
+            let for_tests = self.pins.is_some() && !name.starts_with("on_");
+            program.set_autoload(!for_tests && sensor::is_wanted(&name));
         }
         for mut map in open.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();

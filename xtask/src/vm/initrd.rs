@@ -1,4 +1,4 @@
-//! All that a machine's file system holds: busybox, the binary under test, and the scripts.
+//! All that a machine's file system holds: its userland, the binary under test, and the scripts.
 
 use std::{
     fs,
@@ -9,84 +9,75 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use hayward_test_miner::{program, rounder};
 
-const BUSYBOX: &str = "/bin/busybox";
-/// The one of util-linux: busybox's cannot take capabilities from root.
-const SETPRIV: &str = "/usr/bin/setpriv";
-
-/// Packs `tests/vm/<script>.sh` with what it needs. Not compressed: an emulated machine takes longer to unpack than
+/// Packs `tests/vm/<script>.sh` with what it needs; programs go where commands are found. Not compressed: an emulated machine takes longer to unpack than
 /// qemu takes to read.
 pub(crate) fn build(
     folder: &Path,
     scripts: &Path,
     script: &str,
-    binary: Option<&Path>,
+    userland: &Path,
+    programs: &[&Path],
 ) -> Result<PathBuf> {
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("empty {}", root.display()))?;
     }
-    let mut names = Vec::new();
-    for name in ["bin", "test"] {
-        fs::create_dir_all(root.join(name))?;
-        names.push(name.to_owned());
-    }
-    let script = format!("{script}.sh");
+    copy_folder(userland, &root)?;
+    fs::create_dir_all(root.join("test"))?;
     let mut files = vec![
-        (PathBuf::from(BUSYBOX), "bin/busybox"),
-        (scripts.join("init"), "init"),
-        (scripts.join("common.sh"), "test/common.sh"),
-        (scripts.join(&script), "test/run.sh"),
+        (scripts.join("init"), PathBuf::from("init")),
+        (scripts.join("common.sh"), PathBuf::from("test/common.sh")),
+        (
+            scripts.join(format!("{script}.sh")),
+            PathBuf::from("test/run.sh"),
+        ),
+        (
+            scripts.join("../../packaging/hayward.service"),
+            PathBuf::from("test/hayward.service"),
+        ),
     ];
-    let unit = scripts.join("../../packaging/hayward.service");
-    files.push((unit, "test/hayward.service"));
-    files.push((PathBuf::from(SETPRIV), "bin/setpriv.util-linux"));
-    if let Some(binary) = binary {
-        files.push((binary.to_owned(), "bin/hayward"));
-    }
-    if script == "randomx.sh" {
-        files.push((program().to_owned(), "bin/randomx-miner"));
-        files.push((rounder().to_owned(), "bin/randomx-rounder"));
+    for program in programs {
+        let name = program.file_name().context("a program has a name")?;
+        files.push((program.to_path_buf(), Path::new("bin").join(name)));
     }
     for (from, name) in files {
-        place(&from, &root.join(name))?;
-        names.push(name.to_owned());
-    }
-    for library in libraries(SETPRIV)? {
-        let name = library.trim_start_matches('/').to_owned();
-        let above: Vec<_> = Path::new(&name).ancestors().skip(1).collect();
-        for folder in above.into_iter().rev() {
-            let folder = folder.display().to_string();
-            if !folder.is_empty() && !names.contains(&folder) {
-                fs::create_dir_all(root.join(&folder))?;
-                names.push(folder);
-            }
-        }
-        place(Path::new(&library), &root.join(&name))?;
-        names.push(name);
+        let to = root.join(name);
+        fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
     }
     symlink("busybox", root.join("bin/sh"))?;
-    names.push("bin/sh".to_owned());
+    let mut names = Vec::new();
+    list(&root, Path::new(""), &mut names)?;
     let initrd = folder.join("initrd");
     pack(&root, &names, &initrd)?;
     Ok(initrd)
 }
 
-/// Paths of the shared libraries that a program needs, its loader among them.
-fn libraries(program: &str) -> Result<Vec<String>> {
-    let output = Command::new("ldd")
-        .arg(program)
-        .output()
-        .context("run ldd")?;
-    let text = String::from_utf8(output.stdout)?;
-    let paths = text.split_whitespace().filter(|word| word.starts_with('/'));
-    Ok(paths.map(str::to_owned).collect())
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), &to)?;
+        }
+    }
+    Ok(())
 }
 
-fn place(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).with_context(|| format!("copy {}", from.display()))?;
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+/// Names of all that is in a folder, each folder before what it holds.
+fn list(root: &Path, below: &Path, names: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let name = below.join(entry.file_name());
+        names.push(name.display().to_string());
+        if entry.file_type()?.is_dir() {
+            list(root, &name, names)?;
+        }
+    }
     Ok(())
 }
 

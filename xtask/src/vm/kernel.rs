@@ -3,13 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::{Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{
+    apt::Apt,
+    architecture::Architecture,
     mirror::{Archive, Mirror},
     say,
 };
@@ -21,6 +22,7 @@ pub(crate) struct Kernel {
     pub(crate) name: &'static str,
     archive: Archive,
     suite: &'static str,
+    pub(crate) architecture: Architecture,
     /// The script in tests/vm.
     pub(crate) script: &'static str,
     /// Arguments of the kernel beyond those that all have.
@@ -30,12 +32,13 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel that carries the guard.
+    /// A kernel that carries the guards.
     const fn carries(suite: &'static str, archive: Archive) -> Self {
         Self {
             name: suite,
             archive,
             suite,
+            architecture: Architecture::X86_64,
             script: "command",
             arguments: "",
             memory: "1024",
@@ -51,15 +54,26 @@ impl Kernel {
             ..self
         }
     }
+
+    /// The same suite's kernel for arm64.
+    const fn on_arm64(self, name: &'static str) -> Self {
+        Self {
+            name,
+            architecture: Architecture::Arm64,
+            ..self
+        }
+    }
 }
 
 /// The slowest first, so that two at a time end together.
-pub(crate) const KERNELS: [Kernel; 7] = [
+pub(crate) const KERNELS: [Kernel; 9] = [
     Kernel::carries("jammy-updates", Archive::Ubuntu),
     // One keeps what it saw of threads with them, the other in a table.
     Kernel::carries("bookworm-backports", Archive::Main).besieged("bookworm-backports-randomx"),
     Kernel::carries("bookworm", Archive::Main).besieged("bookworm-randomx"),
     Kernel::carries("bookworm-backports", Archive::Main),
+    Kernel::carries("bookworm-backports", Archive::Main).on_arm64("bookworm-backports-arm64"),
+    Kernel::carries("bookworm", Archive::Main).on_arm64("bookworm-arm64"),
     Kernel::carries("bullseye-security", Archive::Security),
     Kernel::carries("bookworm", Archive::Main),
     // Locked down, the kernel gives programs none of its memory to read.
@@ -79,10 +93,12 @@ pub(crate) struct Image {
 
 impl Kernel {
     /// Depends on the suite's newest kernel for clouds, which has all that is needed here built in.
-    fn metapackage(&self) -> &'static str {
+    fn metapackage(&self) -> String {
         match self.archive {
-            Archive::Main | Archive::Security => "linux-image-cloud-amd64",
-            Archive::Ubuntu => "linux-image-virtual",
+            Archive::Main | Archive::Security => {
+                format!("linux-image-cloud-{}", self.architecture.name())
+            }
+            Archive::Ubuntu => "linux-image-virtual".to_owned(),
         }
     }
 
@@ -91,7 +107,7 @@ impl Kernel {
         // Two machines may have one kernel.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = &machines.join(self.suite);
+        let folder = &machines.join(format!("{}-{}", self.suite, self.architecture.name()));
         let image = folder.join("vmlinuz");
         let note = folder.join("version");
         if !image.exists() || !note.exists() {
@@ -115,120 +131,20 @@ impl Kernel {
 
     /// Downloads and unpacks in a folder that is removed again, and returns the kernel's version.
     fn fetch(&self, mirror: &Mirror, folder: &Path, image: &Path) -> Result<String> {
-        let apt = Apt::prepare(&folder.join("apt"), self.suite, mirror)?;
-        apt.run("apt-get", &["update"])?;
+        let apt = Apt::prepare(&folder.join("apt"), self.suite, self.architecture, mirror)?;
         let metapackage = self.metapackage();
-        let dependencies = apt.run("apt-cache", &["depends", "--important", metapackage])?;
+        let dependencies = apt.run("apt-cache", &["depends", "--important", &metapackage])?;
         let package = dependencies
             .lines()
             .find_map(|line| line.trim().strip_prefix("Depends: linux-image-"))
             .map(|rest| format!("linux-image-{rest}"))
             .with_context(|| format!("{metapackage} depends on no kernel:\n{dependencies}"))?;
         say(self.name, &format!("downloads {package}"));
-        apt.run("apt-get", &["download", &package])?;
+        let unpacked = apt.unpack(&[&package])?;
         let version = package.trim_start_matches("linux-image-").to_owned();
-        let unpacked = apt.folder.join("unpacked");
-        let archive = apt.downloaded()?;
-        output(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(&archive)
-                .arg(&unpacked),
-        )?;
         fs::rename(unpacked.join(format!("boot/vmlinuz-{version}")), image)
-            .with_context(|| format!("no kernel in {}", archive.display()))?;
-        fs::remove_dir_all(&apt.folder)?;
+            .with_context(|| format!("no kernel in {package}"))?;
+        apt.remove()?;
         Ok(version)
     }
-}
-
-/// An apt of its own: neither lists nor packages nor hooks of the host are read or written.
-struct Apt {
-    folder: PathBuf,
-}
-
-impl Apt {
-    fn prepare(folder: &Path, suite: &str, mirror: &Mirror) -> Result<Self> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        for name in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(name))?;
-        }
-        fs::write(folder.join("status"), "")?;
-        let Mirror { address, keyring } = mirror;
-        fs::write(
-            folder.join("sources.list"),
-            format!("deb [arch=amd64 signed-by={keyring}] {address} {suite} main\n"),
-        )?;
-        fs::write(folder.join("apt.conf"), configuration(folder)?)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
-    }
-
-    /// Runs a tool of apt with this configuration alone, in the folder.
-    fn run(&self, tool: &str, arguments: &[&str]) -> Result<String> {
-        output(
-            Command::new(tool)
-                .args(arguments)
-                .current_dir(&self.folder)
-                .env("APT_CONFIG", self.folder.join("apt.conf")),
-        )
-    }
-
-    fn downloaded(&self) -> Result<PathBuf> {
-        fs::read_dir(&self.folder)?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .context("apt-get downloaded nothing")
-    }
-}
-
-/// apt reads this file first, and by it no other one.
-fn configuration(folder: &Path) -> Result<String> {
-    let mut text = String::new();
-    // How the host reaches its mirror (proxies, dates of snapshots) holds here too; its hooks do not.
-    let host = output(Command::new("apt-config").arg("dump"))?;
-    for line in host.lines().filter(|line| line.starts_with("Acquire::")) {
-        text.push_str(line);
-        text.push('\n');
-    }
-    let folder = folder.display();
-    text.push_str(&format!(
-        r#"Dir::Etc::main "/dev/null";
-Dir::Etc::parts "/dev/null";
-Dir::Etc::preferences "/dev/null";
-Dir::Etc::preferencesparts "/dev/null";
-Dir::Etc::sourcelist "{folder}/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::State "{folder}";
-Dir::State::lists "{folder}/lists";
-Dir::State::status "{folder}/status";
-Dir::Cache "{folder}/cache";
-APT::Architecture "amd64";
-APT::Architectures "amd64";
-APT::Get::List-Cleanup "false";
-APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Debug::NoLocking "true";
-"#
-    ));
-    Ok(text)
-}
-
-/// Runs a command; its standard output, or what it complained of.
-fn output(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("start {name}"))?;
-    if !output.status.success() {
-        bail!(
-            "{name} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

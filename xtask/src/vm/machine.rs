@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 /// How often the console is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// `bpf` is in no Debian kernel's own list of security modules.
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf";
+const KERNEL_ARGUMENTS: &str = "quiet panic=-1 lsm=landlock,lockdown,yama,bpf";
 
 /// What a machine did.
 pub(crate) struct Session {
@@ -82,16 +82,20 @@ pub(crate) fn boot(kernel: &Kernel, folder: &Path, image: &Path, initrd: &Path) 
 
 fn start(log: &Path, kernel: &Kernel, image: &Path, initrd: &Path) -> Result<Child> {
     let console = fs::File::create(log).with_context(|| format!("write {}", log.display()))?;
-    Command::new("qemu-system-x86_64")
-        // qemu 7.2 emulates cmpxchg16b in a way that leaves garbage in the flags, of which Linux 6.12 dies every few
-        // boots (in kmem_cache_alloc); without it Linux takes other instructions.
-        .args(["-M", "q35", "-cpu", "max,-cx16", "-smp", "2"])
-        .args(["-m", kernel.memory])
+    let architecture = kernel.architecture;
+    let emulator = architecture.emulator();
+    Command::new(emulator)
+        .args(architecture.machine())
+        .args(["-m", kernel.memory, "-smp", "2"])
         // Emulated everywhere: `-cpu max` does not start under every nested KVM, and an emulated machine takes seconds.
         .args(["-accel", "tcg"])
         .args(["-nographic", "-no-reboot", "-nic", "none"])
         .arg("-append")
-        .arg(format!("{KERNEL_ARGUMENTS} {}", kernel.arguments))
+        .arg(format!(
+            "console={} {KERNEL_ARGUMENTS} {}",
+            architecture.console(),
+            kernel.arguments
+        ))
         .arg("-kernel")
         .arg(image)
         .arg("-initrd")
@@ -100,7 +104,7 @@ fn start(log: &Path, kernel: &Kernel, image: &Path, initrd: &Path) -> Result<Chi
         .stderr(console.try_clone()?)
         .stdout(console)
         .spawn()
-        .context("start qemu-system-x86_64; tools/install-test-deps installs it")
+        .with_context(|| format!("start {emulator}; tools/install-test-deps installs it"))
 }
 
 fn tell(name: &str, test: &Test) {

@@ -1,10 +1,13 @@
 //! `xtask vm`: boots distributions' kernels with the release binary and a test script as all that is in them.
 
+mod apt;
+mod architecture;
 mod initrd;
 mod kernel;
 mod machine;
 mod mirror;
 mod report;
+mod userland;
 
 use std::{
     fs,
@@ -19,6 +22,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use architecture::Architecture;
 use kernel::{KERNELS, Kernel};
 use report::Row;
 
@@ -27,9 +31,9 @@ const TAIL: usize = 60;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The static release binary to test.
+    /// The static release binary to test, on machines with the processor that it is for. Once for each processor.
     #[arg(long, required_unless_present = "selftest")]
-    binary: Option<PathBuf>,
+    binary: Vec<PathBuf>,
     /// One kernel of the table alone.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -48,15 +52,18 @@ struct Outcome {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    if !cfg!(target_arch = "x86_64") {
-        bail!(
-            "these machines are x86_64, and this host is {}",
-            std::env::consts::ARCH
-        );
-    }
-    let kernels = chosen(arguments)?;
+    let binaries = arguments
+        .binary
+        .iter()
+        .map(|binary| Ok((Architecture::of(binary)?, binary.as_path())))
+        .collect::<Result<Vec<_>>>()?;
+    let binary = |architecture| {
+        let mut all = binaries.iter();
+        Some(all.find(|(its, _)| *its == architecture)?.1)
+    };
+    let kernels = chosen(arguments, |architecture| binary(architecture).is_some())?;
     let outcomes = on_threads(&kernels, usize::from(arguments.jobs), |kernel| {
-        test(kernel, arguments).unwrap_or_else(|error| Outcome {
+        test(kernel, binary(kernel.architecture)).unwrap_or_else(|error| Outcome {
             rows: vec![Row::machine(kernel.name, kernel.script, "FAIL", None)],
             failure: Some(format!("{error:#}")),
         })
@@ -78,15 +85,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The kernels that the command line asks for.
-fn chosen(arguments: &Arguments) -> Result<Vec<Kernel>> {
+/// The kernels that the command line asks for, of those for which there is a binary.
+fn chosen(arguments: &Arguments, is_there: impl Fn(Architecture) -> bool) -> Result<Vec<Kernel>> {
     let mut kernels = KERNELS.to_vec();
+    kernels.retain(|kernel| arguments.selftest || is_there(kernel.architecture));
     if let Some(only) = &arguments.only {
         kernels.retain(|kernel| kernel.name == only);
     }
     if kernels.is_empty() {
         let names: Vec<_> = KERNELS.iter().map(|kernel| kernel.name).collect();
-        bail!("no such kernel; there are: {}", names.join(", "));
+        bail!(
+            "no such kernel, or no binary for it; there are: {}",
+            names.join(", ")
+        );
     }
     if arguments.selftest {
         for kernel in &mut kernels {
@@ -123,7 +134,7 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
 }
 
 /// Obtains one kernel, boots it with its script, and reads what it says.
-fn test(kernel: &Kernel, arguments: &Arguments) -> Result<Outcome> {
+fn test(kernel: &Kernel, binary: Option<&Path>) -> Result<Outcome> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("this package has no folder above it")?;
@@ -131,11 +142,18 @@ fn test(kernel: &Kernel, arguments: &Arguments) -> Result<Outcome> {
     let image = kernel.obtain(&machines)?;
     let folder = machines.join(kernel.name);
     fs::create_dir_all(&folder)?;
+    let benign = project.join("tests/benign");
+    let rounding = userland::compile_rounding(&benign, &folder, kernel.architecture)?;
+    let mut programs: Vec<_> = binary.into_iter().chain([rounding.as_path()]).collect();
+    if kernel.script == "randomx" {
+        programs.extend([hayward_test_miner::program(), hayward_test_miner::rounder()]);
+    }
     let initrd = initrd::build(
         &folder,
         &project.join("tests/vm"),
         kernel.script,
-        arguments.binary.as_deref(),
+        &userland::obtain(&machines, kernel.architecture)?,
+        &programs,
     )?;
     say(
         kernel.name,

@@ -47,6 +47,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             randomx: Mutex::default(),
             rounding_canary: AtomicU64::new(0),
             seen: Mutex::default(),
+            sightings: crate::sightings::channel(),
             undecodable: AtomicU64::new(0),
         },
         kernel: Mutex::new(None),

@@ -52,6 +52,19 @@ impl Alternative {
     }
 }
 
+impl std::fmt::Display for Alternative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Without(0) => "hardly ever rounds to nearest",
+            Self::Without(1) => "hardly ever rounds down",
+            Self::Without(2) => "hardly ever rounds up",
+            Self::Without(_) => "hardly ever rounds towards zero",
+            Self::Blocks => "keeps each mode for a while",
+            Self::Regular => "takes the modes in a regular order",
+        })
+    }
+}
+
 /// How often each mode was seen, older samples counting less.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts([u8; MODES]);

@@ -1,6 +1,6 @@
 //! `hayward events`, `explain` and `report`: what happened, and why.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::Path, time::Duration};
 
 use hayward_model::Record;
 use hayward_record::{Summary, report::Row};
@@ -29,9 +29,21 @@ pub(crate) fn events(
     Ok(())
 }
 
-/// Until the agent stops (a failure), the reader of the output goes, or a signal asks for an end.
 fn follow_events(socket: &Path, json: bool, filter: &Filter) -> Result<(), Failure> {
     let path = format!("{}&follow=true", query(filter));
+    follow(socket, &path, None, |line| {
+        print(&serde_json::from_slice(line)?, json)
+    })
+}
+
+/// Hands over lines until the agent stops (a failure), the time is over, the reader of the output goes, or a signal asks
+/// for an end.
+pub(super) fn follow(
+    socket: &Path,
+    path: &str,
+    time: Option<Duration>,
+    line: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
     let runtime = client::runtime()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -41,11 +53,15 @@ fn follow_events(socket: &Path, json: bool, filter: &Filter) -> Result<(), Failu
             wait_for_reader_to_go();
             let _ = gone.send(());
         });
-        let lines = client::follow(socket, &path, |line| {
-            print(&serde_json::from_slice(line)?, json)
-        });
+        let over = async {
+            match time {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            result = lines => result,
+            result = client::follow(socket, path, line) => result,
+            () = over => Ok(()),
             _ = reader_gone => Ok(()),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),

@@ -8,16 +8,28 @@ use hayward_rules::table::{CommandTable, Judgement};
 
 use crate::{
     cli::{ConfigArgument, JudgeCommand},
+    commands::samples,
     failure::Failure,
     show,
 };
 
 pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
-    let JudgeCommand::Command {
-        line,
-        executable,
-        config,
-    } = command;
+    match command {
+        JudgeCommand::Command {
+            line,
+            executable,
+            config,
+        } => judge_command(line, executable.as_deref(), config, json),
+        JudgeCommand::Randomx { file } => samples::judge(file, json),
+    }
+}
+
+fn judge_command(
+    line: &str,
+    executable: Option<&str>,
+    config: &ConfigArgument,
+    json: bool,
+) -> Result<(), Failure> {
     let (policy, table, _) = compile(config)?;
     let arguments: Vec<u8> = line
         .split_ascii_whitespace()
@@ -25,13 +37,16 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
         .collect();
     let first = line.split_ascii_whitespace().next().unwrap_or_default();
     // A bare name stands for a file somewhere on the path.
-    let executable = executable.clone().unwrap_or_else(|| {
-        if first.starts_with('/') {
-            first.to_owned()
-        } else {
-            format!("/{first}")
-        }
-    });
+    let executable = executable.map_or_else(
+        || {
+            if first.starts_with('/') {
+                first.to_owned()
+            } else {
+                format!("/{first}")
+            }
+        },
+        str::to_owned,
+    );
     let judged = table.judge(&arguments, Some(executable.as_bytes()), 0);
     let (verdict, rule) = match judged {
         Judgement::Clean => ("clean", None),

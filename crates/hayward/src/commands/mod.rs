@@ -8,6 +8,7 @@ mod migrate;
 mod probe;
 mod rules;
 mod run;
+mod samples;
 mod status;
 mod support;
 mod switch;
@@ -33,6 +34,7 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Explain { id } => events::explain(&socket, json, &id),
         Command::Report { since } => events::report(&socket, json, since),
         Command::Check(config) => judge::check(&config, json),
+        Command::Samples { pid, time } => samples::samples(&socket, pid, time),
         Command::Judge(command) => judge::judge(&command, json),
         Command::Rules(command) => rules::rules(command, json),
         Command::Reload { dry_run } => switch::reload(&socket, json, dry_run),

@@ -1,12 +1,11 @@
 //! Cryptnono's metrics and log lines, so that dashboards and alerts made for it go on working.
 
 mod line;
+mod monero;
 
 use std::fmt::Write as _;
 
 use hayward_model::{Action, Guard, Record};
-
-pub use line::log_line;
 
 /// Where cryptnono's execwhacker serves its metrics.
 pub const EXECWHACKER_PORT: u16 = 12121;
@@ -78,6 +77,14 @@ pub struct ByReason {
     pub banned_ip: u64,
     /// Too many distinct destinations.
     pub scan: u64,
+}
+
+/// The log line that cryptnono would have written; none for what it has no line for, such as `observe`.
+pub fn log_line(record: &Record) -> Option<String> {
+    match record.guard? {
+        Guard::Command => line::line(record),
+        Guard::Randomx => monero::line(record),
+    }
 }
 
 impl Execwhacker {

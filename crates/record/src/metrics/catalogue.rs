@@ -49,6 +49,14 @@ catalogue! {
         "When the rules in force were read, in seconds since 1970";
     RULE_GENERATION: "gauge" "hayward_rule_generation" ["guard"]
         "Generation of the rule table in force; it counts up with every change";
+    SUSPECTS: "gauge" "hayward_suspects" ["guard"]
+        "Processes and workloads against which there is some evidence now, and not enough";
+    NUDGES: "counter" "hayward_nudges_total" ["guard"]
+        "How often busy processors were interrupted, so that the guard sees what runs there";
+    ATTACHED: "gauge" "hayward_sensor_attached_ratio" ["guard"]
+        "The part of the time, from 0 to 1, in which the guard looks: less where threads are switched very often";
+    DECISION: "histogram" "hayward_decision_seconds" ["guard"]
+        "From the first sight on which a finding rests to the finding";
     JOURNAL_BYTES: "gauge" "hayward_journal_bytes" []
         "Bytes that the journal holds on disk";
     JOURNAL_RECORDS: "counter" "hayward_journal_records_total" []

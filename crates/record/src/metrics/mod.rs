@@ -17,6 +17,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::Cause;
@@ -34,6 +35,10 @@ pub const RULE_SERIES: usize = 200;
 pub const OTHER_RULES: &str = "other";
 
 type Seconds = Counter<f64, AtomicU64>;
+type Ratio = Gauge<f64, AtomicU64>;
+
+/// Bounds of [`Metrics::observe_decision`], in seconds.
+const DECISION_BOUNDS: [f64; 9] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 300.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfGuard {
@@ -93,6 +98,10 @@ pub struct Metrics {
     rules: Family<OfGuard, Gauge>,
     rules_loaded: Family<OfGuard, Gauge>,
     rule_generation: Family<OfGuard, Gauge>,
+    suspects: Family<OfGuard, Gauge>,
+    nudges: Family<OfGuard, Counter>,
+    attached: Family<OfGuard, Ratio>,
+    decision: Family<OfGuard, Histogram, fn() -> Histogram>,
     journal_bytes: Gauge,
     journal_errors: Family<OfLoss, Counter>,
     journal_records: Counter,
@@ -135,6 +144,14 @@ impl Metrics {
                 &mut registry,
                 &catalogue::RULE_GENERATION,
                 Family::default(),
+            ),
+            suspects: register(&mut registry, &catalogue::SUSPECTS, Family::default()),
+            nudges: register(&mut registry, &catalogue::NUDGES, Family::default()),
+            attached: register(&mut registry, &catalogue::ATTACHED, Family::default()),
+            decision: register(
+                &mut registry,
+                &catalogue::DECISION,
+                Family::new_with_constructor(|| Histogram::new(DECISION_BOUNDS)),
             ),
             journal_bytes: register(&mut registry, &catalogue::JOURNAL_BYTES, Gauge::default()),
             journal_errors: register(&mut registry, &catalogue::JOURNAL_ERRORS, journal_errors),
@@ -196,6 +213,27 @@ impl Metrics {
     /// The kernel's total of cgroups that found no room in the map of scopes.
     pub fn set_scopes_full(&self, total: u64) {
         self.scopes_full.inner().store(total, Ordering::Relaxed);
+    }
+
+    /// How many are under suspicion now.
+    pub fn set_suspects(&self, guard: Guard, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.suspects.get_or_create(&of(guard)).set(count);
+    }
+
+    /// Counts interruptions of busy processors.
+    pub fn count_nudges(&self, guard: Guard, count: u64) {
+        self.nudges.get_or_create(&of(guard)).inc_by(count);
+    }
+
+    /// The part of the time, up to 1, in which a guard's sensor is on its event.
+    pub fn set_attached(&self, guard: Guard, share: f64) {
+        self.attached.get_or_create(&of(guard)).set(share);
+    }
+
+    /// Counts a finding by the seconds from the first sight on which it rests.
+    pub fn observe_decision(&self, guard: Guard, seconds: f64) {
+        self.decision.get_or_create(&of(guard)).observe(seconds);
     }
 
     /// The rules in force: how many, of which generation, and when they were read.

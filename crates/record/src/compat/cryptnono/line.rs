@@ -1,4 +1,4 @@
-//! Cryptnono's log lines: JSON as Python writes it, since alerts look for `"action": "killed"` with the space.
+//! Execwhacker's log lines: JSON as Python writes it, since alerts look for `"action": "killed"` with the space.
 
 use std::io;
 
@@ -7,10 +7,8 @@ use serde_json::{Map, Value, json, ser::Formatter};
 
 use super::{AT_SCAN, source};
 
-/// The log line that cryptnono would have written; none for what it has no line for, such as `observe`.
-///
-/// Of a secret rule the id stands in the place of the banned string.
-pub fn log_line(record: &Record) -> Option<String> {
+/// The line; none for what execwhacker has none for. Of a secret rule the id stands in the place of the banned string.
+pub(super) fn line(record: &Record) -> Option<String> {
     let source = source(record);
     let (action, event) = match record.action {
         Action::Killed => ("killed", "Killed process"),
@@ -21,8 +19,8 @@ pub fn log_line(record: &Record) -> Option<String> {
     };
     let process = record.process.as_ref()?;
     let matched = record.matched.as_ref().map(|text| text.to_lowercase());
-    let mut line = Map::new();
-    let mut put = |key: &str, value: Value| line.insert(key.to_owned(), value);
+    let mut fields = Map::new();
+    let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
     put("pid", json!(process.pid));
     put("cmdline", json!(process.command_line));
     put("matched", json!(matched.as_ref().or(record.rule.as_ref())));
@@ -48,7 +46,7 @@ pub fn log_line(record: &Record) -> Option<String> {
         "timestamp",
         json!(record.time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()),
     );
-    python_json(&Value::Object(line))
+    python_json(&Value::Object(fields))
 }
 
 fn python_json(value: &Value) -> Option<String> {
