@@ -32,7 +32,7 @@ const BATCHES: usize = 40;
 /// There and back again, so often between two looks at the clock.
 const BATCH: u32 = 100;
 /// As often as a processor is ever interrupted; see `steer.rs` of the agent.
-const OFTEN: u32 = 160;
+const OFTEN: u32 = 80;
 const NUDGED_FOR: Duration = Duration::from_secs(10);
 /// No instance of programs has this number.
 const NO_INSTANCE: u64 = u64::MAX - 1;
@@ -178,14 +178,16 @@ impl Turns<'_> {
 fn nudging() -> Result<f64> {
     let busy = std::thread::spawn(|| {
         let began = Instant::now();
-        while began.elapsed() < NUDGED_FOR + Duration::from_secs(1) {
+        while began.elapsed() < NUDGED_FOR + Duration::from_secs(3) {
             std::hint::spin_loop();
         }
     });
-    let nudger = Nudger::start()?;
+    let nudger = Nudger::start(None)?;
     for processor in nudger.processors() {
         nudger.set_rate(processor, OFTEN);
     }
+    // What they had saved is spent then.
+    std::thread::sleep(Duration::from_secs(2));
     let before = nudgers_time()?;
     std::thread::sleep(NUDGED_FOR);
     let after = nudgers_time()?;

@@ -118,7 +118,7 @@ impl Agent {
             .map_err(|error| error.to_string())?;
         // On an idle machine nothing else would interrupt it.
         let nudger =
-            Nudger::start().map_err(|error| format!("no thread for the canary: {error}"))?;
+            Nudger::start(None).map_err(|error| format!("no thread for the canary: {error}"))?;
         for processor in nudger.processors() {
             nudger.set_rate(processor, RATE);
         }

@@ -109,8 +109,8 @@ impl Sensor {
         if !self.agent.policy().randomx.nudge {
             self.nudger = None;
         } else if self.nudger.is_none() {
-            let started = Nudger::start();
-            self.nudger = started
+            let sightings = self.agent.with_kernel(|kernel| kernel.sightings());
+            self.nudger = Nudger::start(sightings.ok())
                 .inspect_err(|error| tracing::warn!("busy processors are not interrupted: {error}"))
                 .ok();
         }
@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn in_less_time_processors_are_interrupted_as_often() {
         assert_eq!(denser(0, 0.01), 0);
-        assert_eq!(denser(20, 1.0), 20);
-        assert_eq!(denser(20, 0.1), 200);
-        assert_eq!(denser(160, 0.01), 1_000);
+        assert_eq!(denser(30, 1.0), 30);
+        assert_eq!(denser(30, 0.1), 300);
+        assert_eq!(denser(80, 0.01), 1_000);
     }
 }

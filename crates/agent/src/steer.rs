@@ -12,10 +12,11 @@ use hayward_kernel::RoundingCounts;
 const BUSY: u64 = 3;
 /// So long, in intervals, it counts as busy after that: who works in bursts would else be looked at in between.
 const BUSY_FOR: u32 = 8;
-/// Interruptions a second where only others' programs were seen, where programs in scope run, and while there is a suspect.
+/// Interruptions a second, in the long run, where only others' programs were seen, where programs in scope run, and while
+/// there is a suspect. Those that show nobody who rounds oddly are half as many.
 const SELDOM: u32 = 2;
-const USUAL: u32 = 20;
-const OFTEN: u32 = 160;
+const USUAL: u32 = 30;
+const OFTEN: u32 = 80;
 /// So long, in intervals, programs in scope are expected on a processor where they were seen last, or that was idle.
 const EXPECTED: u32 = 20;
 /// So long, in intervals, odd rounding alone is worth interrupting often: a miner is decided in a tenth of that.

@@ -196,6 +196,8 @@ struct exec_event {
 #define ROUNDING_TIME_SHIFT 3
 #define ROUNDING_FLUSH 4u
 #define ROUNDING_SAMPLES 8
+/* As many as Linux can have. */
+#define MAX_PROCESSORS 8192
 
 struct rounding_event {
 	u32 type;

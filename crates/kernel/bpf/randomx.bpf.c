@@ -26,6 +26,15 @@ struct {
 	__uint(max_entries, 1 << 20);
 } randomx_events SEC(".maps");
 
+/* How many samples were taken on each processor of threads that round in more than one way: whoever interrupts it to
+ * have them taken reads here whether it was worth it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_PROCESSORS);
+	__type(key, u32);
+	__type(value, u64);
+} rounding_seen SEC(".maps");
+
 /* Samples of a thread that have not been sent yet. */
 struct rounding {
 	u64 samples[ROUNDING_SAMPLES];
@@ -107,6 +116,15 @@ static __always_inline u32 wanted(struct rounding *rounding)
 	return rounding->sent < ROUNDING_SAMPLES ? 1 : ROUNDING_SAMPLES;
 }
 
+static __always_inline void note_seen(void)
+{
+	u32 processor = bpf_get_smp_processor_id();
+	u64 *seen = bpf_map_lookup_elem(&rounding_seen, &processor);
+
+	if (seen)
+		(*seen)++;
+}
+
 /* Takes a sample of a thread that was interrupted in user mode. */
 static __always_inline void take_sample(struct task_struct *task, u32 control)
 {
@@ -132,6 +150,7 @@ static __always_inline void take_sample(struct task_struct *task, u32 control)
 		count(COUNT_ROUNDING_SAMPLES, 1);
 	}
 	count(COUNT_ROUNDING_SUSPECT, 1);
+	note_seen();
 	now = bpf_ktime_get_boot_ns();
 	if (!rounding->count)
 		rounding->first = now;

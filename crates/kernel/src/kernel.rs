@@ -6,7 +6,7 @@ use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, Pins, RoundingCounts, RunTime, Variant,
+    Cell, Cells, Counters, KernelError, Pins, RoundingCounts, RunTime, Sightings, Variant,
     error::Doing,
     object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
@@ -139,6 +139,14 @@ impl Kernel {
         if let Ok(programs) = &mut self.randomx {
             programs.links.clear();
         }
+    }
+
+    /// What the sensor counts on each processor, for [`crate::Nudger::start`].
+    pub fn sightings(&self) -> Result<Sightings, KernelError> {
+        let path = self.pins.map("rounding_seen");
+        let map = MapHandle::from_pinned_path(&path)
+            .doing(|| format!("open the pinned map {}", path.display()))?;
+        Ok(Sightings { map })
     }
 
     /// What the kernel says of the sensor's cost; it counts while a [`crate::Statistics`] lives.

@@ -11,13 +11,31 @@ use std::{
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::pace::Pace;
 
 /// What such a thread needs is the frame of a system call.
 const STACK_BYTES: usize = 64 * 1024;
+
+/// What the sensor counts on each processor: samples of threads that round in more than one way.
+#[derive(Debug)]
+pub struct Sightings {
+    pub(crate) map: MapHandle,
+}
+
+impl Sightings {
+    /// How many there were on a processor; none where that cannot be read.
+    fn on(&self, processor: usize) -> Option<u64> {
+        let key = u32::try_from(processor).ok()?.to_ne_bytes();
+        let bytes = self.map.lookup(&key, MapFlags::ANY).ok()??;
+        bytes.try_into().ok().map(u64::from_ne_bytes)
+    }
+}
 
 /// One such thread for each processor that this process may use. They end when this is dropped.
 #[derive(Debug)]
@@ -35,8 +53,9 @@ struct Processor {
 }
 
 impl Nudger {
-    /// Starts them asleep.
-    pub fn start() -> io::Result<Self> {
+    /// Starts them asleep. A nudge is worth it where the sensor sees more of those threads; without `sightings` each is.
+    pub fn start(sightings: Option<Sightings>) -> io::Result<Self> {
+        let sightings = Arc::new(sightings);
         let allowed = sched_getaffinity(None)?;
         let mut nudger = Self {
             processors: Vec::new(),
@@ -46,9 +65,14 @@ impl Nudger {
         for number in (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)) {
             let rate = Arc::new(AtomicU32::new(0));
             let body = {
-                let (rate, stop) = (rate.clone(), nudger.stop.clone());
-                let nudges = nudger.nudges.clone();
-                move || wake_at(number, &rate, &stop, &nudges)
+                let body = Body {
+                    number,
+                    rate: rate.clone(),
+                    stop: nudger.stop.clone(),
+                    nudges: nudger.nudges.clone(),
+                    sightings: sightings.clone(),
+                };
+                move || body.run()
             };
             let thread = std::thread::Builder::new()
                 .name(format!("nudge-{number}"))
@@ -73,7 +97,7 @@ impl Nudger {
         self.nudges.swap(0, Relaxed)
     }
 
-    /// Sets how often a second a processor is nudged, about; 0 is never. A processor that is not reached is left alone.
+    /// Sets how often a second a processor may be nudged in the long run; 0 is never. A processor that is not reached is left alone.
     pub fn set_rate(&self, number: usize, rate: u32) {
         let mut processors = self.processors.iter();
         let Some(processor) = processors.find(|processor| processor.number == number) else {
@@ -100,27 +124,50 @@ impl Drop for Nudger {
     }
 }
 
-fn wake_at(number: usize, rate: &AtomicU32, stop: &AtomicBool, nudges: &AtomicU64) {
-    let mut processors = CpuSet::new();
-    processors.set(number);
-    if let Err(error) = sched_setaffinity(None, &processors) {
-        tracing::warn!("processor {number} cannot be nudged: {error}");
-        return;
-    }
-    while !stop.load(Relaxed) {
-        match rate.load(Relaxed) {
-            0 => std::thread::park(),
-            rate => {
-                std::thread::park_timeout(interval(rate, fastrand::f64()));
-                nudges.fetch_add(1, Relaxed);
-            }
+/// What a thread works with.
+struct Body {
+    number: usize,
+    rate: Arc<AtomicU32>,
+    stop: Arc<AtomicBool>,
+    nudges: Arc<AtomicU64>,
+    sightings: Arc<Option<Sightings>>,
+}
+
+impl Body {
+    fn run(&self) {
+        let number = self.number;
+        let mut processors = CpuSet::new();
+        processors.set(number);
+        if let Err(error) = sched_setaffinity(None, &processors) {
+            tracing::warn!("processor {number} cannot be nudged: {error}");
+            return;
         }
+        let mut pace = Pace::new();
+        let mut last = Instant::now();
+        let mut seen = self.seen();
+        while !self.stop.load(Relaxed) {
+            let rate = self.rate.load(Relaxed);
+            if rate == 0 {
+                std::thread::park();
+                last = Instant::now();
+                continue;
+            }
+            let now = Instant::now();
+            let before = std::mem::replace(&mut seen, self.seen());
+            let worth = self.sightings.is_none() || seen != before;
+            let wait = pace.after(rate, now - std::mem::replace(&mut last, now), worth);
+            std::thread::park_timeout(jittered(wait, fastrand::f64()));
+            self.nudges.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn seen(&self) -> Option<u64> {
+        self.sightings.as_ref().as_ref()?.on(self.number)
     }
 }
 
 /// From half to one and a half times the mean, so that nobody can tell when the next is due.
-fn interval(rate: u32, share: f64) -> Duration {
-    let mean = Duration::from_secs(1) / rate.max(1);
+fn jittered(mean: Duration, share: f64) -> Duration {
     mean.mul_f64(0.5 + share)
 }
 
@@ -129,10 +176,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_lie_around_the_mean() {
-        assert_eq!(interval(10, 0.0), Duration::from_millis(50));
-        assert_eq!(interval(10, 0.5), Duration::from_millis(100));
-        assert_eq!(interval(10, 1.0), Duration::from_millis(150));
-        assert_eq!(interval(0, 0.5), Duration::from_secs(1));
+    fn waits_lie_around_the_mean() {
+        let mean = Duration::from_millis(100);
+        let all = [0.0, 0.5, 1.0].map(|share| jittered(mean, share).as_millis());
+        assert_eq!(all, [50, 100, 150]);
     }
 }

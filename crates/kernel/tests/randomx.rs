@@ -48,7 +48,7 @@ mod tests {
         });
         let stream = stream.expect("rings");
         // On an idle machine nothing else would interrupt it.
-        let nudger = Nudger::start().expect("threads");
+        let nudger = Nudger::start(None).expect("threads");
         for processor in nudger.processors() {
             nudger.set_rate(processor, 400);
         }
