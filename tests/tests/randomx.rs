@@ -129,8 +129,8 @@ mod tests {
         assert_eq!(record["workload"]["kind"], "container", "{record}");
     }
 
-    /// It gets some hundredths of the processor. Filling memory with that would take half a minute, so the other program
-    /// is started when it hashes, and the guard is off until then.
+    /// It gets an eighth of the processor. Filling memory with that would take long, so the other program is started when
+    /// it hashes, and the guard is off until then.
     #[test]
     fn a_miner_at_nice_19_beside_a_program_on_the_same_processor_is_killed() {
         let host = host("");
@@ -154,7 +154,7 @@ mod tests {
         let mut busy = Command::new("sh")
             .args(["-c", join])
             .arg(&host.outside)
-            .args(["taskset", "-c", "0"])
+            .args(["taskset", "-c", "0", "nice", "-n", "10"])
             .arg(&busy.program)
             .args(&busy.arguments)
             .stdout(Stdio::null())

@@ -1,27 +1,25 @@
 //! One run: a workload in a cgroup of its own, and an agent that has seen nothing before.
 
 use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader, Read},
+    fs,
+    io::{BufRead, BufReader},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    sync::mpsc::{Receiver, Sender, channel},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use hayward_kernel::boot_ns;
 use hayward_model::RoundingEvent;
 use hayward_tests::{Host, corpus};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{rule::Rule, workload::Workload};
 
 /// What a shell does before it becomes a program.
 const JOIN: &str = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
-/// How often the agent's log is read.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,8 +34,6 @@ pub(crate) struct Trial {
 
 /// Runs it until both have decided or patience ends.
 pub(crate) fn run(host: &mut Host, workload: &Workload) -> Result<Trial> {
-    let log = host.path("log");
-    let _ = fs::remove_file(&log);
     host.spawn();
     host.wait_until("an agent that observes", || {
         let answer = host.hayward(&["status", "--json"]);
@@ -46,26 +42,22 @@ pub(crate) fn run(host: &mut Host, workload: &Workload) -> Result<Trial> {
             guards["randomx"]["status"] == "observing" && guards["command"]["status"] == "enforcing"
         }
     });
-    let seen = host.path("samples");
-    let samples = host
-        .command(&["samples"])
-        .stdout(File::create(&seen)?)
-        .spawn()?;
-    let samples = Running(samples);
+    let (sender, told) = channel();
+    let samples = follow(host, &["samples"], sender.clone())?;
+    let records = ["events", "--guard", "randomx", "--json", "--follow"];
+    let records = follow(host, &records, sender)?;
     let cgroup = Cgroup::create(host.inside.join("run"))?;
-    let trial = watch(host, workload, &cgroup, [&log, &seen]);
-    drop(cgroup);
-    drop(samples);
+    let trial = watch(host, workload, &cgroup, &told);
+    drop((samples, records, cgroup));
     host.stop_agent();
     trial
 }
 
-/// Reads the agent's log for what it found, and what it saw for what the rule says of it.
 fn watch(
     host: &Host,
     workload: &Workload,
     cgroup: &Cgroup,
-    [log, seen]: [&Path; 2],
+    told: &Receiver<String>,
 ) -> Result<Trial> {
     let mut child = start(&cgroup.path, &workload.command, workload.mines)?;
     // Kept open: who writes to a closed pipe is ended.
@@ -81,68 +73,48 @@ fn watch(
         None
     };
     let began = boot_ns();
+    let since = |at: u64| Duration::from_nanos(at.saturating_sub(began)).as_secs_f64();
     let id = cgroup.id()?;
-    let (mut log, mut seen) = (Lines::open(log)?, Lines::open(seen)?);
     let mut rule = Rule::default();
     let mut trial = Trial {
         found: None,
         lacks: None,
         rule: None,
     };
-    let since = |at: u64| Duration::from_nanos(at.saturating_sub(began)).as_secs_f64();
-    while since(boot_ns()) < workload.patience.as_secs_f64()
-        && (trial.found.is_none() || trial.rule.is_none())
-    {
-        std::thread::sleep(LOOK_AGAIN);
-        for event in seen.more::<RoundingEvent>()? {
+    let end = Instant::now() + workload.patience;
+    while trial.found.is_none() || trial.rule.is_none() {
+        let Ok(line) = told.recv_timeout(end.saturating_duration_since(Instant::now())) else {
+            break;
+        };
+        if let Ok(event) = serde_json::from_str::<RoundingEvent>(&line) {
             if event.cgroup_id == id {
                 trial.rule = trial.rule.or(rule.take(&event).map(since));
             }
+            continue;
         }
-        for line in log.more::<Value>()? {
-            if line["guard"] == "randomx" && line["cgroup_id"] == id {
-                trial.found = trial.found.or(Some(since(boot_ns())));
-            }
+        let record: Value = serde_json::from_str(&line)?;
+        ensure!(record["lost"].is_null(), "samples were lost: {line}");
+        if trial.found.is_none() && record["workload"]["cgroup_id"] == id {
+            trial.found = Some(since(boot_ns()));
+            let lacks = &record["evidence"]["mining"]["lacks"];
+            trial.lacks = lacks.as_str().map(str::to_owned);
         }
-    }
-    if trial.found.is_some() {
-        let records = host.records("observed");
-        let record = records
-            .iter()
-            .find(|record| record["workload"]["cgroup_id"] == id);
-        let lacks = &record.context("no record of it")?["evidence"]["mining"]["lacks"];
-        trial.lacks = lacks.as_str().map(str::to_owned);
     }
     Ok(trial)
 }
 
-/// A file of JSON lines that grows.
-struct Lines {
-    file: File,
-    unfinished: Vec<u8>,
-}
-
-impl Lines {
-    fn open(path: &Path) -> Result<Self> {
-        Ok(Self {
-            file: File::open(path)?,
-            unfinished: Vec::new(),
-        })
-    }
-
-    /// Those that were written since, as far as they are of this type.
-    fn more<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {
-        self.file.read_to_end(&mut self.unfinished)?;
-        let whole = self.unfinished.iter().rposition(|byte| *byte == b'\n');
-        let lines: Vec<u8> = self
-            .unfinished
-            .drain(..whole.map_or(0, |at| at + 1))
-            .collect();
-        let lines = lines.split(|byte| *byte == b'\n');
-        Ok(lines
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect())
-    }
+/// Starts a command of the agent's that prints lines for as long as it runs, and hands them on.
+fn follow(host: &Host, arguments: &[&str], told: Sender<String>) -> Result<Running> {
+    let mut child = host.command(arguments).stdout(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().context("a pipe")?;
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if told.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(Running(child))
 }
 
 fn busy() -> Vec<String> {
@@ -157,7 +129,7 @@ fn busy() -> Vec<String> {
     busy
 }
 
-/// A program in a cgroup; it is ended when this is dropped.
+/// A program that is ended when this is dropped.
 struct Running(Child);
 
 fn start(cgroup: &Path, command: &[String], heard: bool) -> Result<Running> {

@@ -18,8 +18,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Samples wait for company, but not longer; the first ones of a thread do not wait, since it may not live to be seen
- * again. */
+/* Samples wait for company, but not longer. */
 #define LONGEST_WAIT 500000000ull
 
 struct {
@@ -97,6 +96,15 @@ static __noinline void send_rounding(struct task_struct *task, struct rounding *
 		count(COUNT_ROUNDING_LOST, 1);
 }
 
+/* How many samples are sent together. A thread may not live to be seen eight times, so its first ones do not wait; but
+ * one alone says nothing of the next. */
+static __always_inline u32 wanted(struct rounding *rounding)
+{
+	if (!rounding->sent)
+		return 2;
+	return rounding->sent < ROUNDING_SAMPLES ? 1 : ROUNDING_SAMPLES;
+}
+
 /* Takes a sample of a thread that was interrupted in user mode. */
 static __always_inline void take_sample(struct task_struct *task, u32 control)
 {
@@ -127,8 +135,7 @@ static __always_inline void take_sample(struct task_struct *task, u32 control)
 	rounding->samples[rounding->count & (ROUNDING_SAMPLES - 1)] =
 		now << ROUNDING_TIME_SHIFT | (flushes(control) ? ROUNDING_FLUSH : 0) | rounding_mode(control);
 	rounding->count++;
-	if (rounding->sent >= ROUNDING_SAMPLES && rounding->count < ROUNDING_SAMPLES &&
-	    now - rounding->first < LONGEST_WAIT)
+	if (rounding->count < wanted(rounding) && now - rounding->first < LONGEST_WAIT)
 		return;
 	send_rounding(task, rounding, cgroup->kn->id);
 	rounding->sent += rounding->count;

