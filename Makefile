@@ -56,7 +56,7 @@ fuzz: ## Throw damaged input at everything that parses, a minute each: tests nam
 	@tools/install-build-deps
 	HAYWARD_FUZZ_SECONDS=$(SECONDS) cargo test --profile fuzz -q --workspace --exclude hayward-tests --exclude hayward-benches --exclude hayward-test-miner --no-fail-fast never_panics -- --show-output
 
-soak: ## Run every harmless program for ten minutes beside the guard randomx: an hour and a half
+soak: ## Run every harmless program for ten minutes beside the guard randomx: more than an hour
 	@tools/install-build-deps
 	@tools/install-test-deps
 	$(SUDO) tools/prepare-host

@@ -36,6 +36,7 @@ mod tests {
     fn the_sixty_fifth_sample_that_is_not_to_nearest_decides() {
         let sample = |boot_ns, mode| RoundingSample {
             boot_ns,
+            ran_ns: boot_ns,
             mode,
             flush: false,
         };

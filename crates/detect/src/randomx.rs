@@ -165,6 +165,7 @@ mod tests {
         let mut random = Random(from);
         let sample = |index: u64| RoundingSample {
             boot_ns: (index + 1) * GAP,
+            ran_ns: (index + 1) * GAP,
             mode: random.mode(),
             flush: index.is_multiple_of(2),
         };
@@ -279,6 +280,7 @@ mod tests {
         let mut detector = bounded(8, 8);
         let bad = RoundingSample {
             boot_ns: 1,
+            ran_ns: 1,
             mode: 9,
             flush: false,
         };
@@ -301,6 +303,7 @@ mod tests {
             let boot_ns = 61 * GAP + u64::from(number);
             let sample = RoundingSample {
                 boot_ns,
+                ran_ns: boot_ns,
                 mode: 1,
                 flush: false,
             };
@@ -324,6 +327,7 @@ mod tests {
             let boot_ns = u64::from(number) * 60_000_000_000;
             let sample = RoundingSample {
                 boot_ns,
+                ran_ns: boot_ns,
                 mode: 1,
                 flush: false,
             };

@@ -189,7 +189,12 @@ struct irq_stack {
 
 #endif
 
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
 struct task_struct {
+	struct sched_entity se;
 	int pid, tgid;
 	u64 start_boottime;
 	void *stack;

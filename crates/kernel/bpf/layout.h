@@ -209,4 +209,5 @@ struct rounding_event {
 	u32 uid;
 	char comm[16];
 	u64 samples[ROUNDING_SAMPLES];
+	u64 ran_ns[ROUNDING_SAMPLES]; /* processor time that the thread had used at each */
 };

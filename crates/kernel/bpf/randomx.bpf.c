@@ -23,12 +23,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 18);
+	__uint(max_entries, 1 << 20);
 } randomx_events SEC(".maps");
 
 /* Samples of a thread that have not been sent yet. */
 struct rounding {
 	u64 samples[ROUNDING_SAMPLES];
+	u64 ran_ns[ROUNDING_SAMPLES];
 	u64 first;
 	u32 count;
 	u32 sent;
@@ -91,6 +92,7 @@ static __noinline void send_rounding(struct task_struct *task, struct rounding *
 
 	bpf_core_read_str(event.comm, sizeof(event.comm), &task->comm);
 	__builtin_memcpy(event.samples, rounding->samples, sizeof(event.samples));
+	__builtin_memcpy(event.ran_ns, rounding->ran_ns, sizeof(event.ran_ns));
 	count(COUNT_ROUNDING_EVENTS, 1);
 	if (bpf_ringbuf_output(&randomx_events, &event, sizeof(event), 0))
 		count(COUNT_ROUNDING_LOST, 1);
@@ -110,6 +112,7 @@ static __always_inline void take_sample(struct task_struct *task, u32 control)
 {
 	struct rounding *rounding = rounding_of(task, false);
 	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
+	u32 index;
 	u64 now;
 
 	if (!rounding) {
@@ -132,7 +135,9 @@ static __always_inline void take_sample(struct task_struct *task, u32 control)
 	now = bpf_ktime_get_boot_ns();
 	if (!rounding->count)
 		rounding->first = now;
-	rounding->samples[rounding->count & (ROUNDING_SAMPLES - 1)] =
+	index = rounding->count & (ROUNDING_SAMPLES - 1);
+	rounding->ran_ns[index] = task->se.sum_exec_runtime;
+	rounding->samples[index] =
 		now << ROUNDING_TIME_SHIFT | (flushes(control) ? ROUNDING_FLUSH : 0) | rounding_mode(control);
 	rounding->count++;
 	if (rounding->count < wanted(rounding) && now - rounding->first < LONGEST_WAIT)

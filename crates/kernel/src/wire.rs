@@ -15,6 +15,7 @@ const EVENT_ROUNDING: u32 = 2;
 /// `struct rounding_event`: its samples, and what one holds.
 const SAMPLES_OFFSET: usize = 64;
 const SAMPLES: u32 = 8;
+const RAN_OFFSET: usize = SAMPLES_OFFSET + 8 * SAMPLES as usize;
 const SAMPLE_TIME_SHIFT: u32 = 3;
 const SAMPLE_FLUSH: u64 = 4;
 const SAMPLE_MODE: u64 = 3;
@@ -99,6 +100,7 @@ fn rounding(bytes: &[u8]) -> Result<RoundingEvent, WireError> {
         let word = u64_at(bytes, SAMPLES_OFFSET + 8 * index)?;
         Ok(RoundingSample {
             boot_ns: word >> SAMPLE_TIME_SHIFT,
+            ran_ns: u64_at(bytes, RAN_OFFSET + 8 * index)?,
             mode: (word & SAMPLE_MODE) as u8,
             flush: word & SAMPLE_FLUSH != 0,
         })

@@ -157,16 +157,20 @@ mod tests {
             bytes.extend(word.to_ne_bytes());
         }
         bytes.resize(128, 0);
+        for sample in &event.samples {
+            bytes.extend(sample.ran_ns.to_ne_bytes());
+        }
+        bytes.resize(192, 0);
         bytes
     }
 
     fn rounding() -> impl Strategy<Value = RoundingEvent> {
-        let sample = (0..1u64 << 61, 0..4u8, any::<bool>()).prop_map(|(boot_ns, mode, flush)| {
-            RoundingSample {
-                boot_ns,
-                mode,
-                flush,
-            }
+        let sample = (0..1u64 << 61, any::<u64>(), 0..4u8, any::<bool>());
+        let sample = sample.prop_map(|(boot_ns, ran_ns, mode, flush)| RoundingSample {
+            boot_ns,
+            ran_ns,
+            mode,
+            flush,
         });
         let numbers = (any::<[u64; 3]>(), any::<[u32; 4]>());
         (numbers, "[a-z]{0,15}", vec(sample, 0..=8)).prop_map(|(numbers, comm, samples)| {

@@ -145,6 +145,8 @@ pub struct RoundingEvent {
 pub struct RoundingSample {
     /// Nanoseconds since boot (CLOCK_BOOTTIME).
     pub boot_ns: u64,
+    /// Processor time that the thread had used by then, in nanoseconds.
+    pub ran_ns: u64,
     /// Where it rounds to: 0 to nearest, 1 down, 2 up, 3 towards zero.
     pub mode: u8,
     /// Numbers too small to be normal are taken and given as zero.

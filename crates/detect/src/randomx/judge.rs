@@ -70,7 +70,7 @@ fn against(samples: &[RoundingSample], half_life: Duration) -> [(Alternative, f6
         };
         let (previous, mode) = (usize::from(last.mode), usize::from(sample.mode));
         let of_each = habits.of_each(previous, mode);
-        let gap = Duration::from_nanos(sample.boot_ns - last.boot_ns);
+        let gap = Duration::from_nanos(sample.ran_ns.saturating_sub(last.ran_ns));
         let miners = miners(previous, mode, gap);
         let mined = miner.probability(&miners);
         for ((sum, strongest), alternative) in sums.iter_mut().zip(&mut strongest).zip(of_each) {

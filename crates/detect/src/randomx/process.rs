@@ -50,11 +50,11 @@ impl Process {
         let (thread, gain) = match self.threads.get_mut(&id) {
             Some(thread) if sample.boot_ns <= thread.last_ns => return None,
             Some(thread) => {
-                let gain = thread.go_on(sample.boot_ns, mode, &mut self.common);
+                let gain = thread.go_on(sample, mode, &mut self.common);
                 (thread, gain)
             }
             None => {
-                let begun = Box::new(Thread::begin(sample.boot_ns, mode, &mut self.common));
+                let begun = Box::new(Thread::begin(sample, mode, &mut self.common));
                 (self.threads.entry(id).or_insert(begun), -PRICE)
             }
         };

@@ -22,10 +22,13 @@ fn time() -> impl Strategy<Value = u64> {
 
 fn sample() -> impl Strategy<Value = RoundingSample> {
     let mode = prop_oneof![8 => 0u8..4, 1 => any::<u8>()];
-    (time(), mode, any::<bool>()).prop_map(|(boot_ns, mode, flush)| RoundingSample {
-        boot_ns,
-        mode,
-        flush,
+    (time(), time(), mode, any::<bool>()).prop_map(|(boot_ns, ran_ns, mode, flush)| {
+        RoundingSample {
+            boot_ns,
+            ran_ns,
+            mode,
+            flush,
+        }
     })
 }
 

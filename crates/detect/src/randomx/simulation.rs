@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) threads: u32,
     /// Samples a second, of each thread.
     pub(crate) rate: f64,
+    /// The part of the time for which a thread runs; others have the processor meanwhile.
+    pub(crate) share: f64,
     /// After so many samples a thread ends, and another begins.
     pub(crate) lifetime: Option<u32>,
 }
@@ -34,6 +36,7 @@ impl Plan {
     pub(crate) const ONE: Self = Self {
         threads: 1,
         rate: 100.0,
+        share: 1.0,
         lifetime: None,
     };
 }
@@ -109,9 +112,11 @@ impl<'a> Process<'a> {
         let gap = self.gap();
         let thread = &mut self.threads[first];
         let now = thread.next;
+        let ran = (now - thread.began) * self.plan.share;
         let sample = RoundingSample {
             boot_ns: (now * 1e9) as u64 + 1,
-            mode: thread.program.mode(now - thread.began, &mut self.random),
+            ran_ns: (ran * 1e9) as u64,
+            mode: thread.program.mode(ran, &mut self.random),
             flush: true,
         };
         let event = event(7, thread.number, vec![sample]);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hayward_model::RoundingSample;
+
 use super::{
     innocent::{CHANGE, Habits},
     miner::Kind,
@@ -39,6 +41,8 @@ impl Common {
 pub(super) struct Thread {
     /// Nanoseconds since boot at its latest sample.
     pub(super) last_ns: u64,
+    /// Processor time that it had used then.
+    ran_ns: u64,
     /// The tally that the thread was last counted in.
     pub(super) tally: u64,
     mode: usize,
@@ -50,14 +54,15 @@ pub(super) struct Thread {
 
 impl Thread {
     /// A thread's first sample is no evidence: it only says where the thread begins. So a thread must be seen twice.
-    pub(super) fn begin(boot_ns: u64, mode: usize, common: &mut Common) -> Self {
+    pub(super) fn begin(sample: RoundingSample, mode: usize, common: &mut Common) -> Self {
         let mut habits = Habits::new();
         habits.begin(mode);
         common.habits.begin(mode);
         let mut kind = common.kind;
         kind.approach(&Kind::new(), DOUBT);
         Self {
-            last_ns: boot_ns,
+            last_ns: sample.boot_ns,
+            ran_ns: sample.ran_ns,
             tally: 0,
             mode,
             habits,
@@ -67,10 +72,17 @@ impl Thread {
     }
 
     /// Takes a later sample and returns the evidence in it, in nats.
-    pub(super) fn go_on(&mut self, boot_ns: u64, mode: usize, common: &mut Common) -> f64 {
-        let gap = Duration::from_nanos(boot_ns.saturating_sub(self.last_ns));
+    pub(super) fn go_on(
+        &mut self,
+        sample: RoundingSample,
+        mode: usize,
+        common: &mut Common,
+    ) -> f64 {
+        // What it did meanwhile it did in the time that it ran: among many, a thread hardly moves from one sample to the
+        // next.
+        let gap = Duration::from_nanos(sample.ran_ns.saturating_sub(self.ran_ns));
         let previous = std::mem::replace(&mut self.mode, mode);
-        self.last_ns = boot_ns;
+        (self.last_ns, self.ran_ns) = (sample.boot_ns, sample.ran_ns);
         let of_each = [
             self.habits.learn(previous, mode),
             common.habits.learn(previous, mode),

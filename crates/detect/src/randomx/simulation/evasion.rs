@@ -113,6 +113,7 @@ fn long_innocence_is_no_credit() {
         let mut detector = Randomx::new(Settings::default());
         let sample = |index: usize| RoundingSample {
             boot_ns: index as u64 * 10_000_000 + 1,
+            ran_ns: index as u64 * 10_000_000 + 1,
             mode: 2,
             flush: false,
         };

@@ -148,6 +148,7 @@ fn plans() -> Vec<(&'static str, Plan)> {
         ("of 5 samples", short(1, 5)),
         ("of 10 samples", short(1, 10)),
         ("8 of 20 samples", short(8, 20)),
+        ("runs a tenth", Plan { share: 0.1, ..one }),
     ]
 }
 
@@ -193,6 +194,20 @@ fn simulation_of_innocent_programs() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Samples that lie close together in the time that a thread ran are alike in a miner too, who interprets its programs.
+/// Blocks are recognised all the same.
+#[test]
+fn blocks_are_recognised_where_many_want_the_processor() {
+    let plan = Plan {
+        share: 0.1,
+        ..Plan::ONE
+    };
+    for (lasts, irregular) in [(0.002_5, true), (0.004, true), (0.002, false)] {
+        let [real, ..] = alarms(plan, &*blocks(lasts, irregular), 1);
+        assert_eq!(real, 0, "blocks of {lasts} s");
+    }
 }
 
 /// Those that cannot be told apart are found, and those on the border seldom; the rest is for the document.

@@ -74,7 +74,9 @@ fn simulation_of_miners() {
         lifetime: Some(samples),
         ..one
     };
-    let rows: [(&str, Plan, Make, f64); 17] = [
+    // As many others want the processor.
+    let crowd = |rate, share| Plan { rate, share, ..one };
+    let rows: [(&str, Plan, Make, f64); 19] = [
         ("fast, 100 a second", one, &fast, 2.5),
         ("fast, 200 a second", quick, &fast, 1.3),
         ("fast, 10 a second", slow, &fast, 25.0),
@@ -84,6 +86,18 @@ fn simulation_of_miners() {
         ("interpreted, 100 a second", one, &interpreted, 2.5),
         ("interpreted, 200 a second", quick, &interpreted, 1.8),
         ("interpreted, 10 a second", slow, &interpreted, 25.0),
+        (
+            "light, 30 a second, runs a tenth",
+            crowd(30.0, 0.1),
+            &light,
+            12.0,
+        ),
+        (
+            "interpreted, 5 a second, runs 1.5 %",
+            crowd(5.0, 0.015),
+            &interpreted,
+            120.0,
+        ),
         ("a quarter in nearest besides", one, &a_quarter_nearest, 4.0),
         ("half in nearest besides", one, &half_nearest, 9.0),
         ("half in nearest, 10 a second", slow, &half_nearest, 150.0),
