@@ -141,7 +141,8 @@ async fn respond(
         .as_str()
         .map_or_else(|| status.to_string(), str::to_owned);
     Err(match status {
-        StatusCode::FORBIDDEN => Failure::Kernel(text),
+        StatusCode::FORBIDDEN | StatusCode::NOT_IMPLEMENTED => Failure::Kernel(text),
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::NotSo(text),
         StatusCode::UNPROCESSABLE_ENTITY => Failure::BadInput(text),
         _ => Failure::Other(anyhow::anyhow!(text)),
     })

@@ -51,9 +51,9 @@ pub(crate) fn status(status: GuardStatus) -> String {
 /// One record, one line.
 pub(crate) fn record(record: &Record) -> String {
     let code = match record.action {
-        Action::Killed => "31",
-        Action::Observed | Action::Missed => "33",
-        Action::Spared | Action::Cleared => "36",
+        Action::Killed | Action::WorkloadKilled => "31",
+        Action::Observed | Action::Missed | Action::Frozen | Action::Throttled => "33",
+        Action::Spared | Action::Cleared | Action::Thawed | Action::Released => "36",
         _ => "0",
     };
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");

@@ -4,4 +4,4 @@ mod cgroups;
 mod path;
 
 pub use cgroups::{Cgroups, cgroup2_mount};
-pub use path::name;
+pub use path::{name, own_cgroup};
