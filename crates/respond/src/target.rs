@@ -235,7 +235,7 @@ mod tests {
         let job = |fake: &Fake| opened(fake, fake.id("root/job"), "/root/job");
         assert!(job(&fake).is_ok());
         fake.make("root/job/inner");
-        fake.write("root/job/inner/cgroup.procs", "0\n1\n");
+        fake.write("root/job/inner/cgroup.procs", "1\n");
         assert_eq!(why(job(&fake)), Why::Init);
         let own = std::process::id();
         fake.write("root/job/inner/cgroup.procs", &format!("{own}\n"));
