@@ -170,6 +170,18 @@ mod tests {
         host.hayward(&["freeze", &OTHER[..20]]).ok();
         let frozen = cgroups.map(|cgroup| value(&cgroup, "cgroup.events", "frozen "));
         assert_eq!(frozen, [0, 1]);
+
+        let uid = "0c8e2f1a-1b2c-4d3e-9f00-112233445566";
+        let pod = host.inside.join(format!("kubepods/pod{uid}"));
+        let of_pod = pod.join(ID.replace('0', "f"));
+        fs::create_dir_all(&of_pod).expect("cgroups of our own");
+        host.hayward(&["freeze", uid]).ok();
+        let frozen = [&pod, &of_pod].map(|cgroup| {
+            let text = fs::read_to_string(cgroup.join("cgroup.freeze"));
+            text.expect("a file of the kernel").trim().to_owned()
+        });
+        assert_eq!(frozen, ["1", "0"], "the pod, and its containers with it");
+        assert_eq!(value(&of_pod, "cgroup.events", "frozen "), 1);
     }
 
     #[test]

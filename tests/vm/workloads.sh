@@ -61,6 +61,7 @@ holds limit-is-set cpu.max "5000 100000"
 is_between two-loops-share-a-twentieth-of-a-processor 2 9 "$(share 5)"
 writes it-is-listed 'throttled to 5 %' hayward workloads
 end_agent KILL
+as_the_unit
 enforces enforces-again --config $settings
 exits release 0 hayward release /test/box/job
 holds limit-is-as-before cpu.max "max 100000"

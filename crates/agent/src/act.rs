@@ -80,34 +80,34 @@ impl Agent {
             let folder = self.mount.join(path.trim_start_matches('/'));
             std::fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.ino() == id)
         });
-        let Fallback { done, impossible } = if request.fallback {
-            act_or_next(
-                &target,
-                &mut restrictions,
-                request.act,
-                None,
-                request.dry_run,
-            )?
+        let (wanted, dry_run) = (request.act, request.dry_run);
+        let tried = if request.fallback {
+            act_or_next(&target, &mut restrictions, wanted, None, dry_run)
         } else {
-            Fallback {
-                done: act(&target, &mut restrictions, request.act, request.dry_run)?,
-                impossible: Vec::new(),
-            }
+            act(&target, &mut restrictions, wanted, dry_run).map(Fallback::from)
         };
         drop(restrictions);
-        if let Some(action) = done.action.filter(|_| !request.dry_run) {
-            let mut parts = vec![done.note.clone()];
-            parts.extend(impossible.iter().map(|why| format!("tried before: {why}")));
+        let record = |action, detail| {
+            let actor = Some(actor.clone());
+            self.record_act_on(action, None, actor, Some(workload.clone()), detail);
+        };
+        if let Err(error @ ActError::Left { .. }) = &tried {
+            // Some of its processes were ended all the same.
+            record(Action::WorkloadKilled, error.to_string());
+        }
+        let Fallback { done, impossible } = tried?;
+        if let Some(action) = done.action.filter(|_| !dry_run) {
+            let before = impossible.iter().map(|why| format!("tried before: {why}"));
+            let mut parts: Vec<_> = [done.note.clone()].into_iter().chain(before).collect();
             parts.retain(|part| !part.is_empty());
-            let workload = Some(workload.clone());
-            self.record_act_on(action, None, Some(actor), workload, parts.join("; "));
+            record(action, parts.join("; "));
         }
         Ok(ActReport {
             workload,
             action: done.action,
             note: done.note,
             impossible,
-            dry_run: request.dry_run,
+            dry_run,
         })
     }
 }

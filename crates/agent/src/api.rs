@@ -25,7 +25,7 @@ use crate::{
     peer::{Peer, group_id},
     sightings,
     stream::{self, EventsQuery},
-    workloads::FindError,
+    workloads::{FindError, WorkloadReport},
 };
 
 /// An answer that is an error, as `{"error": "..."}`.
@@ -275,8 +275,8 @@ async fn forget(
     Ok(Json(serde_json::json!({ "removed": removed })))
 }
 
-async fn workloads(State(agent): State<Arc<Agent>>) -> impl IntoResponse {
-    Json(agent.workloads())
+async fn workloads(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<WorkloadReport>>, ApiError> {
+    Ok(Json(aside(move || agent.workloads()).await?))
 }
 
 async fn act(
@@ -286,12 +286,16 @@ async fn act(
 ) -> Result<Json<ActReport>, ApiError> {
     let actor = peer.operator(&agent)?;
     let Json(request) = request?;
-    // It may wait for seconds, in which others get their answers.
-    let acting = tokio::task::spawn_blocking(move || agent.act(&request, actor));
-    let report = acting
-        .await
-        .map_err(|error| ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let report = aside(move || agent.act(&request, actor)).await?;
     Ok(Json(report?))
+}
+
+/// Does what may wait for seconds, while others get their answers.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 #[cfg(test)]

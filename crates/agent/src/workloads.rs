@@ -1,7 +1,7 @@
 //! The workloads in scope: what there is, what was done to it, and which one an operator means.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -151,27 +151,31 @@ impl Agent {
                 .map(|id| name(id, &path))
                 .ok_or_else(|| FindError::Unknown(text.to_owned()));
         }
-        let mut exact = BTreeSet::new();
-        let mut begin = BTreeSet::new();
+        let mut exact = BTreeMap::new();
+        let mut begin = BTreeMap::new();
         let id = text.parse::<u64>().ok();
         walk(&self.mount, &self.root, &mut |its_id, _, path| {
             if standing(&policy, path) != Standing::In {
                 return;
             }
-            let path = whole(&policy, path);
-            let workload = name(0, path);
-            let ids = [&workload.container_id, &workload.pod_uid];
-            let ids = ids.into_iter().flatten().map(String::as_str);
-            let mut names = ids.chain([workload.name.as_str()]);
-            if Some(its_id) == id || names.clone().any(|name| name == text) {
-                exact.insert(path.to_owned());
+            let whole = whole(&policy, path);
+            let workload = name(0, whole);
+            let container_id = workload.container_id.as_deref();
+            let mut names = container_id.into_iter().chain([workload.name.as_str()]);
+            let found = if Some(its_id) == id || names.clone().any(|name| name == text) {
+                &mut exact
             } else if names.any(|name| name.starts_with(text)) {
-                begin.insert(path.to_owned());
-            }
+                &mut begin
+            } else {
+                return;
+            };
+            let own = (whole == path).then_some(its_id);
+            found.entry(whole.to_owned()).or_insert(own);
         });
         let found = if exact.is_empty() { begin } else { exact };
         let found = found.into_iter();
-        let found = found.filter_map(|path| Some(name(self.id_of(&path)?, &path)));
+        let found =
+            found.filter_map(|(path, id)| Some(name(id.or_else(|| self.id_of(&path))?, &path)));
         let mut found: Vec<Workload> = found.collect();
         match found.len() {
             0 => Err(FindError::Unknown(text.to_owned())),

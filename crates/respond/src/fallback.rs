@@ -22,6 +22,15 @@ pub struct Fallback {
     pub impossible: Vec<String>,
 }
 
+impl From<Done> for Fallback {
+    fn from(done: Done) -> Self {
+        Self {
+            done,
+            impossible: Vec::new(),
+        }
+    }
+}
+
 /// A process that was judged: its pid, and when it started, in nanoseconds since boot.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged {
@@ -41,12 +50,7 @@ pub fn act_or_next(
     dry_run: bool,
 ) -> Result<Fallback, ActError> {
     let error = match act(target, restrictions, wanted, dry_run) {
-        Ok(done) => {
-            return Ok(Fallback {
-                done,
-                impossible: Vec::new(),
-            });
-        }
+        Ok(done) => return Ok(done.into()),
         Err(error @ (ActError::Impossible { .. } | ActError::System { .. })) => error,
         Err(error) => return Err(error),
     };
