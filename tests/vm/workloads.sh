@@ -55,22 +55,22 @@ busy=$!
 in_job sh -c 'while :; do :; done' &
 also_busy=$!
 sleep 1
-is_between two-loops-use-more-than-half-a-processor 50 200 "$(share 2)"
+is_between two-loops-use-more-than-half-a-processor 50 300 "$(share 2)"
 exits throttle 0 hayward throttle /test/box/job --share 5%
 holds limit-is-set cpu.max "5000 100000"
-is_between two-loops-share-a-twentieth-of-a-processor 2 9 "$(share 5)"
+is_between two-loops-share-a-twentieth-of-a-processor 2 12 "$(share 5)"
 writes it-is-listed 'throttled to 5 %' hayward workloads
 end_agent KILL
 as_the_unit
 enforces enforces-again --config $settings
 exits release 0 hayward release /test/box/job
 holds limit-is-as-before cpu.max "max 100000"
-is_between two-loops-run-again 50 200 "$(share 2)"
+is_between two-loops-run-again 50 300 "$(share 2)"
 
 echo "150000 100000" >$job/cpu.max
 exits throttle-below-a-limit 0 hayward throttle /test/box/job --share 20%
 holds lower-limit-is-set cpu.max "20000 100000"
-is_between two-loops-share-a-fifth-of-a-processor 14 26 "$(share 4)"
+is_between two-loops-share-a-fifth-of-a-processor 13 30 "$(share 4)"
 exits release-to-a-limit 0 hayward release /test/box/job
 holds own-limit-is-as-before cpu.max "150000 100000"
 if [ -e $job/cpu.max.burst ]; then
@@ -101,16 +101,16 @@ cat >/test/bomb <<'END'
 while :; do /test/bomb & done 2>/dev/null
 END
 chmod 755 /test/bomb
-echo 500 >$job/pids.max
+echo 200 >$job/pids.max
 [ -e $job/cgroup.kill ] && echo "this kernel ends a cgroup in one step"
 in_job /test/bomb 2>/dev/null &
 sleep 4
-is_between bomb-goes-off 200 500 "$(cat $job/pids.current)"
+is_between bomb-goes-off 80 200 "$(cat $job/pids.current)"
 exits freeze 0 hayward freeze /test/box/job
 is_between bomb-stands-still 0 0 "$(share 2)"
 exits thaw 0 hayward thaw /test/box/job
 sleep 1
-is_between bomb-goes-on 200 500 "$(cat $job/pids.current)"
+is_between bomb-goes-on 80 200 "$(cat $job/pids.current)"
 exits kill-workload 0 hayward kill-workload /test/box/job
 cat /tmp/output
 sleep 1
