@@ -129,6 +129,13 @@ mod tests {
         refused(&host.hayward(&["thaw", &ID[..12]]), 6, "not by Hayward");
         let table = host.hayward(&["workloads"]).ok().out;
         assert!(table.contains("frozen by others"), "{table}");
+        let named = host.inside.join("\x1b[31m");
+        fs::create_dir(&named).expect("a cgroup");
+        fs::write(named.join("cgroup.freeze"), "1").expect("our own");
+        let table = host.hayward(&["workloads"]).ok().out;
+        assert!(table.contains("/\u{fffd}[31m"), "{table}");
+        let answer = host.hayward(&["thaw", &path(&host, &named)]);
+        refused(&answer, 6, "/\u{fffd}[31m");
         assert_eq!(value(&cgroup, "cgroup.events", "frozen "), 1);
     }
 

@@ -27,6 +27,18 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), crate::failure::
     Ok(())
 }
 
+/// Text that somebody else may have chosen, such as a cgroup's name, without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A colour of the terminal, where there is one and `NO_COLOR` is not set.
 fn coloured(text: &str, code: &str) -> String {
     if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {

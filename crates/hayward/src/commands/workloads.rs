@@ -36,14 +36,14 @@ fn row(report: &WorkloadReport) -> Vec<String> {
         Mode::Observe => format!("{} observes", guard.name()),
     });
     vec![
-        report.workload.name.clone(),
+        show::printable(&report.workload.name),
         kind(report.workload.kind).to_owned(),
         report.processes.to_string(),
         guards.collect::<Vec<_>>().join(", "),
         state(report),
         report.age_seconds.map_or("-".to_owned(), age),
         report.workload.cgroup_id.to_string(),
-        report.workload.cgroup.clone(),
+        show::printable(&report.workload.cgroup),
     ]
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn act(
         return show::json(&report);
     }
     for impossible in &report.impossible {
-        show::line(impossible);
+        show::line(&show::printable(impossible));
     }
     let done = match (report.action, report.dry_run) {
         (Some(action), false) => action.name().to_owned(),
@@ -116,6 +116,6 @@ pub(crate) fn act(
         format!("{name} ({path})")
     };
     let line = format!("{done}: {place}: {}", report.note);
-    show::line(line.trim_end_matches([':', ' ']));
+    show::line(&show::printable(line.trim_end_matches([':', ' '])));
     Ok(())
 }

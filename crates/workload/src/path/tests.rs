@@ -294,6 +294,9 @@ fn naming_damaged_cgroups_never_panics() {
     throw(500, &corpus.damaged_text(), |path| {
         let workload = name(1, &path);
         prop_assert_eq!(&workload.cgroup, &path);
+        let own = own_cgroup(&path);
+        prop_assert!(path.starts_with(own));
+        prop_assert_eq!(own_cgroup(own), own);
         if workload.container_id.is_some() {
             prop_assert_eq!(workload.kind, WorkloadKind::Container);
         }
