@@ -5,4 +5,4 @@ pub mod environment;
 mod path;
 
 pub use cgroups::{Cgroups, cgroup2_mount};
-pub use path::name;
+pub use path::{name, own_cgroup};

@@ -27,15 +27,31 @@ const PARENTS: [(&str, Runtime); 6] = [
 
 /// Names the workload of a cgroup by its path below the cgroup file system.
 pub fn name(cgroup_id: u64, path: &str) -> Workload {
+    read_path(cgroup_id, path).0
+}
+
+/// The path of the workload's own cgroup, of which `path` may be a part: the innermost container's, else the pod's, the
+/// user's slice or the unit's. A cgroup that is none of these is by itself.
+pub fn own_cgroup(path: &str) -> &str {
+    &path[..read_path(0, path).1]
+}
+
+/// The workload, and where in the path the part ends that says which it is.
+fn read_path(cgroup_id: u64, path: &str) -> (Workload, usize) {
     let mut workload = Workload {
         cgroup_id,
         cgroup: path.to_owned(),
         ..Workload::default()
     };
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    for (index, part) in parts.iter().enumerate() {
-        let parent = index.checked_sub(1).map_or("", |index| parts[index]);
-        read(part, parent, &mut workload);
+    let (mut parent, mut end) = ("", 0);
+    let mut told = Vec::new();
+    for part in path.split('/') {
+        end += part.len();
+        if !part.is_empty() {
+            told.extend(read(part, parent, &mut workload).map(|kind| (kind, end)));
+            parent = part;
+        }
+        end += 1;
     }
     let user = workload.uid.map(|uid| format!("uid {uid}"));
     (workload.kind, workload.name) = if let Some(id) = &workload.container_id {
@@ -49,34 +65,44 @@ pub fn name(cgroup_id: u64, path: &str) -> Workload {
     } else {
         (WorkloadKind::Cgroup, path.to_owned())
     };
-    workload
+    let deciding = told.iter().rev().find(|(kind, _)| *kind == workload.kind);
+    let end = deciding.map_or(path.len(), |(_, end)| *end);
+    (workload, end)
 }
 
-/// Takes what one part tells; those further down say more.
-fn read(part: &str, parent: &str, workload: &mut Workload) {
+/// Takes what one part tells, and says which kind of workload begins there. Those further down say more.
+fn read(part: &str, parent: &str, workload: &mut Workload) -> Option<WorkloadKind> {
     if let Some((id, runtime)) = container(part, parent) {
         // Two cgroups of one container, as CRI-O and Podman make them where a container has cgroups of its own.
         if workload.container_id.as_ref() == Some(&id) {
-            return;
+            return None;
         }
         if let Some(id) = workload.container_id.replace(id) {
             workload.within.push(OuterContainer { id, name: None });
         }
         workload.runtime = runtime;
-    } else if let Some(uid) = pod(part) {
+        return Some(WorkloadKind::Container);
+    }
+    if let Some(uid) = pod(part) {
         // A pod's own containers come after it; those before it are around the whole node.
         if let Some(id) = workload.container_id.take() {
             workload.within.push(OuterContainer { id, name: None });
         }
         workload.pod_uid = Some(uid);
         workload.runtime = None;
-    } else if workload.container_id.is_none() {
-        if let Some(uid) = user(part) {
-            workload.uid = Some(uid);
-        } else if is_unit(part) {
-            workload.unit = Some(part.to_owned());
-        }
+        return Some(WorkloadKind::Pod);
     }
+    if workload.container_id.is_some() {
+        return None;
+    }
+    if let Some(uid) = user(part) {
+        workload.uid = Some(uid);
+        return Some(WorkloadKind::User);
+    }
+    is_unit(part).then(|| {
+        workload.unit = Some(part.to_owned());
+        WorkloadKind::Unit
+    })
 }
 
 fn container(part: &str, parent: &str) -> Option<(String, Option<Runtime>)> {

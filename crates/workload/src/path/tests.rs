@@ -154,6 +154,32 @@ fn paths_of_the_runtimes_tell_container_and_pod() {
 }
 
 #[test]
+fn a_part_of_a_workload_leads_to_the_whole() {
+    let pod = filled("/kubepods/burstable/pod{UID}");
+    let container = filled("{POD}/{ID}").replace("{POD}", &pod);
+    let within = format!("{container}/docker/{OUTER}");
+    for (own, below) in [
+        (container.as_str(), "/init"),
+        (&container, "/user.slice/user-1000.slice/x.service"),
+        (&pod, "/system.slice/x.service"),
+        (&within, "/a/b"),
+        (
+            "/user.slice/user-1000.slice",
+            "/user@1000.service/app.slice",
+        ),
+        ("/system.slice/ci-7.service", "/jobs/1"),
+        ("/plain/cgroup", ""),
+        ("/", ""),
+    ] {
+        assert_eq!(own_cgroup(&format!("{own}{below}")), own);
+        assert_eq!(own_cgroup(own), own);
+    }
+    // What Podman nests is one container, and the outer cgroup is all of it.
+    let podman = filled("/machine.slice/libpod-{ID}.scope");
+    assert_eq!(own_cgroup(&format!("{podman}/libpod-{ID}")), podman);
+}
+
+#[test]
 fn containers_in_containers_are_named_down_to_the_innermost() {
     let pod = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID_}.slice/cri-containerd-{OUTER}.scope";
     for (below, innermost) in [
@@ -268,6 +294,9 @@ fn naming_damaged_cgroups_never_panics() {
     throw(500, &corpus.damaged_text(), |path| {
         let workload = name(1, &path);
         prop_assert_eq!(&workload.cgroup, &path);
+        let own = own_cgroup(&path);
+        prop_assert!(path.starts_with(own));
+        prop_assert_eq!(own_cgroup(own), own);
         if workload.container_id.is_some() {
             prop_assert_eq!(workload.kind, WorkloadKind::Container);
         }
