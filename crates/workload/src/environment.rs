@@ -18,11 +18,14 @@ const MOST_OF_A_VALUE: usize = 256;
 const MOST_FOLDERS: usize = 256;
 const MOST_PROCESSES: usize = 4_096;
 
-/// The wanted variables of the first process in a cgroup's folder and below. Those that are not set are left out, and
-/// all of them where no process is left.
-pub fn of_first_process(folder: &Path, wanted: &[String]) -> BTreeMap<String, String> {
-    let environment = first_process(folder).and_then(read);
-    environment.map_or_else(BTreeMap::new, |bytes| select(&bytes, wanted))
+/// The wanted variables of the first process in a cgroup's folder and below, those left out that are not set. None where
+/// no process is left.
+pub(crate) fn of_first_process(
+    folder: &Path,
+    wanted: &[String],
+) -> Option<BTreeMap<String, String>> {
+    let environment = read(first_process(folder)?)?;
+    Some(select(&environment, wanted))
 }
 
 /// The process that started first, of those that run there.
@@ -62,7 +65,8 @@ fn read(pid: u32) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{pid}/environ")).ok()?;
     file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    // Of a process that ends nothing is left.
+    Some(bytes).filter(|bytes| !bytes.is_empty())
 }
 
 /// The wanted ones of `NAME=value`, each ended by NUL. The first of a name counts, as it does for `getenv`.
@@ -137,11 +141,9 @@ mod tests {
             child.kill().expect("our own child");
             child.wait().expect("it ended");
         }
+        let name = name.expect("processes");
         assert_eq!(name.get("NAME").map(String::as_str), Some("first"));
-        assert!(
-            of_first_process(&below, &wanted(&["NAME"])).is_empty(),
-            "gone"
-        );
+        assert_eq!(of_first_process(&below, &wanted(&["NAME"])), None, "gone");
     }
 
     #[test]

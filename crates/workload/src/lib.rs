@@ -1,7 +1,7 @@
 //! Whose process it is: from a cgroup id to a workload.
 
 mod cgroups;
-pub mod environment;
+mod environment;
 mod path;
 
 pub use cgroups::{Cgroups, cgroup2_mount};
