@@ -46,11 +46,19 @@ mod tests {
             &["events"],
             &["report"],
             &["support"],
+            &["workloads"],
         ] {
             let reader = as_nobody(&host, GAMES, look);
             assert_eq!(reader.code, 0, "{look:?}: {reader:?}");
         }
-        for act in [&["off"][..], &["on"], &["reload"], &["forget", "0"]] {
+        for act in [
+            &["off"][..],
+            &["on"],
+            &["reload"],
+            &["forget", "0"],
+            &["freeze", "x"],
+            &["kill-workload", "x"],
+        ] {
             let refused = as_nobody(&host, GAMES, act);
             assert_eq!(refused.code, 5, "{refused:?}");
             let who = "nobody (uid 65534) may look and not act: use sudo";

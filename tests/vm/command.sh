@@ -102,10 +102,7 @@ lives banned-lives-after-the-lease /test/box $banned
 exits short-lease-uninstall 0 hayward uninstall --config /test/short.yaml
 
 echo "== with the capabilities of the unit alone"
-# Before Linux 5.11, maps count as locked memory; the unit has as much of it as it wants.
-ulimit -l "$(sed -n 's/^LimitMEMLOCK=infinity/unlimited/p' /test/hayward.service)"
-set=$(sed -n 's/^CapabilityBoundingSet=//p' /test/hayward.service | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
-launcher="setpriv.util-linux --no-new-privs --bounding-set -all,$set"
+as_the_unit
 enforces unit-enforces --config $settings
 lives unit-benign-lives /test/box harmless
 dies unit-banned-dies /test/box $banned

@@ -91,6 +91,15 @@ writes() { # NAME PATTERN COMMAND...
 }
 
 launcher="" # a command that becomes the agent
+
+# From here on, agents have the capabilities of the unit alone.
+as_the_unit() {
+	# Before Linux 5.11, maps count as locked memory; the unit has as much of it as it wants.
+	ulimit -l "$(sed -n 's/^LimitMEMLOCK=infinity/unlimited/p' /test/hayward.service)"
+	set=$(sed -n 's/^CapabilityBoundingSet=//p' /test/hayward.service | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+	launcher="setpriv.util-linux --no-new-privs --bounding-set -all,$set"
+}
+
 start_agent() { # ARGUMENT...
 	# shellcheck disable=SC2086 # words of a command
 	$launcher hayward run "$@" >/tmp/agent.log 2>&1 &

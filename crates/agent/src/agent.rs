@@ -8,9 +8,10 @@ use std::{
 };
 
 use hayward_kernel::{Counters, Kernel, KernelError};
-use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record};
+use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record, Workload};
 use hayward_policy::{Policy, SettingsError};
 use hayward_record::{JournalError, Losses, id, journal::Subject};
+use hayward_respond::Restrictions;
 use hayward_rules::{RulesError, table::TableError};
 use jiff::Timestamp;
 
@@ -85,6 +86,8 @@ pub struct Agent {
     pub(crate) mount: PathBuf,
     pub(crate) root: PathBuf,
     pub(crate) scoped: RwLock<Vec<(u64, PathBuf)>>,
+    /// What was frozen and throttled.
+    pub(crate) restrictions: Mutex<Restrictions>,
     pub(crate) scan_cost: Mutex<ScanCost>,
     /// Why guards are not in force, where they are not.
     pub(crate) unproven: Mutex<Unproven>,
@@ -173,6 +176,18 @@ impl Agent {
         actor: Option<Actor>,
         detail: String,
     ) {
+        self.record_act_on(action, guard, actor, None, detail);
+    }
+
+    /// The same for an act on a workload.
+    pub(crate) fn record_act_on(
+        &self,
+        action: Action,
+        guard: Option<Guard>,
+        actor: Option<Actor>,
+        workload: Option<Workload>,
+        detail: String,
+    ) {
         let time = Timestamp::now();
         self.pipeline.recorder.record(&Record {
             id: id::next(time),
@@ -186,7 +201,7 @@ impl Agent {
             mode: None,
             response: None,
             process: None,
-            workload: None,
+            workload,
             evidence: None,
             actor,
             detail: (!detail.is_empty()).then_some(detail),

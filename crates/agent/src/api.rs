@@ -13,16 +13,19 @@ use axum::{
     routing::{get, post},
 };
 use hayward_model::Guard;
+use hayward_respond::ActError;
 use serde::{Deserialize, Serialize};
 use tokio::{net::UnixListener, sync::watch};
 
 use crate::{
     AgentError,
+    act::{ActReport, ActRequest, RequestError},
     agent::Agent,
     compat, metrics,
     peer::{Peer, group_id},
     sightings,
     stream::{self, EventsQuery},
+    workloads::{FindError, WorkloadReport},
 };
 
 /// An answer that is an error, as `{"error": "..."}`.
@@ -38,6 +41,21 @@ impl IntoResponse for ApiError {
 impl From<AgentError> for ApiError {
     fn from(error: AgentError) -> Self {
         Self(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        let status = match &error {
+            RequestError::Find(FindError::Unknown(_))
+            | RequestError::Act(ActError::Gone { .. }) => StatusCode::NOT_FOUND,
+            RequestError::Find(FindError::Ambiguous { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            RequestError::Act(ActError::Forbidden(_)) => StatusCode::FORBIDDEN,
+            RequestError::Act(ActError::NotOurs { .. }) => StatusCode::CONFLICT,
+            RequestError::Act(ActError::Impossible { .. }) => StatusCode::NOT_IMPLEMENTED,
+            RequestError::Act(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error.to_string())
     }
 }
 
@@ -178,6 +196,8 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/off", post(off))
         .route("/v1/on", post(on))
         .route("/v1/forget", post(forget))
+        .route("/v1/workloads", get(workloads))
+        .route("/v1/act", post(act))
         .fallback(async || ApiError(StatusCode::NOT_FOUND, "there is no such path".to_owned()))
         .method_not_allowed_fallback(async || {
             let message = "this path has another method".to_owned();
@@ -253,6 +273,29 @@ async fn forget(
     }
     let removed = agent.forget(&request.subject, actor)?;
     Ok(Json(serde_json::json!({ "removed": removed })))
+}
+
+async fn workloads(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<WorkloadReport>>, ApiError> {
+    Ok(Json(aside(move || agent.workloads()).await?))
+}
+
+async fn act(
+    State(agent): State<Arc<Agent>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Result<Json<ActRequest>, JsonRejection>,
+) -> Result<Json<ActReport>, ApiError> {
+    let actor = peer.operator(&agent)?;
+    let Json(request) = request?;
+    let report = aside(move || agent.act(&request, actor)).await?;
+    Ok(Json(report?))
+}
+
+/// Does what may wait for seconds, while others get their answers.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! [`Agent::start`] brings everything into place and returns only when it is; [`pipeline`] is the way up from the
 //! kernel's bytes to the journal.
 
+mod act;
 mod agent;
 mod api;
 mod canary;
@@ -31,7 +32,9 @@ mod steer;
 mod stream;
 mod veil;
 mod watch;
+mod workloads;
 
+pub use act::{ActReport, ActRequest};
 pub use agent::{Agent, AgentError};
 pub use api::{ForgetRequest, OffRequest, ReloadRequest, serve};
 pub use canary::{
@@ -41,3 +44,4 @@ pub use reload::ReloadReport;
 pub use rules::rules_of;
 pub use start::Running;
 pub use status::StatusReport;
+pub use workloads::WorkloadReport;

@@ -94,7 +94,9 @@ impl Pipeline {
     ) {
         let policy = self.policy();
         let cgroup = finding.cgroup_id;
-        let workload = self.cgroups.lock().ok().map(|mut c| c.workload(cgroup));
+        let wanted = &policy.workloads.environment;
+        let cgroups = self.cgroups.lock().ok();
+        let workload = cgroups.map(|mut cgroups| cgroups.workload(cgroup, wanted));
         let verdict = decide(&policy, finding, rule, workload.as_ref());
         let outcome = respond(verdict);
         let matched = describe::matched(&outcome.verdict.finding, table);

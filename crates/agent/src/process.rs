@@ -74,6 +74,11 @@ fn is_named_so(pid: u32, link: &str, path: &[u8]) -> bool {
     })
 }
 
+/// When a process started, in nanoseconds since boot.
+pub(crate) fn started(pid: u32) -> Option<u64> {
+    Some(stat(pid)?.2)
+}
+
 /// Whether the process that the kernel saw still has this pid: start times agree within a tick.
 pub(crate) fn is_same(start_boot_ns: u64, other: u64) -> bool {
     start_boot_ns.abs_diff(other) <= NS_PER_TICK

@@ -53,7 +53,8 @@ pub(crate) fn scan(
     cost
 }
 
-fn members(cgroup: &Path) -> Vec<u32> {
+/// The processes of a cgroup, without those below it.
+pub(crate) fn members(cgroup: &Path) -> Vec<u32> {
     let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
     // 0 stands for a process of another pid namespace that has no number here.
     text.lines()

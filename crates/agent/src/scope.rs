@@ -36,7 +36,7 @@ pub(crate) fn enter(
 
 /// Calls `visit(id, path, host_path)` for every cgroup below `root` and for `root` itself, those above first.
 /// `host_path` is the path below the cgroup file system, `/` being its root.
-fn walk(mount: &Path, root: &Path, visit: &mut dyn FnMut(u64, &Path, &str)) {
+pub(crate) fn walk(mount: &Path, root: &Path, visit: &mut dyn FnMut(u64, &Path, &str)) {
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let Ok(metadata) = fs::metadata(&folder) else {

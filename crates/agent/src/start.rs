@@ -18,6 +18,7 @@ use hayward_kernel::{
 use hayward_model::{Action, Guard, GuardStatus};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Recorder};
+use hayward_respond::Restrictions;
 use hayward_rules::table::CommandTable;
 use hayward_workload::{Cgroups, cgroup2_mount};
 
@@ -80,12 +81,14 @@ impl Agent {
         let canary_argument = canary::banned_argument();
         let generation = first_generation();
         let watch = Watch::since(Stamps::take(settings_file.as_deref(), &policy));
-        let (notices, table) = compile(&policy, &canary_argument, generation)?;
+        let (mut notices, table) = compile(&policy, &canary_argument, generation)?;
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
         let appended = tokio::sync::watch::Sender::new(());
         let recorder = open_recorder(&policy, cryptnono.clone(), appended.clone())?;
+        let (restrictions, problem) = Restrictions::open(&policy.journal.path);
+        notices.extend(problem);
         let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
@@ -108,6 +111,7 @@ impl Agent {
             mount,
             root,
             scoped: RwLock::new(Vec::new()),
+            restrictions: Mutex::new(restrictions),
             scan_cost: Mutex::new(ScanCost::default()),
             unproven: Mutex::new(unproven),
             listening: Mutex::default(),
@@ -300,7 +304,7 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
 }
 
 /// Where ids of people begin, by /etc/login.defs; 1000 where it does not say.
-fn uid_min() -> u32 {
+pub(crate) fn uid_min() -> u32 {
     let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
     let value = text
         .lines()

@@ -67,11 +67,23 @@ impl Veil<'_> {
         let texts = [
             Some(&mut workload.cgroup),
             Some(&mut workload.name),
+            workload.container_id.as_mut(),
+            workload.unit.as_mut(),
             workload.namespace.as_mut(),
+            workload.pod.as_mut(),
+            workload.container.as_mut(),
             workload.image.as_mut(),
         ];
-        for text in texts.into_iter().flatten() {
+        let outer = workload.within.iter_mut();
+        let outer = outer.flat_map(|outer| [Some(&mut outer.id), outer.name.as_mut()]);
+        for text in texts.into_iter().chain(outer).flatten() {
             *text = self.text(text, Cut::default());
+        }
+        // Anything may stand in these, an address with a password in it too.
+        let values = workload.labels.values_mut();
+        for text in values.chain(workload.attributes.values_mut()) {
+            let ranges = self.ranges(text, at_end(true));
+            *text = mask(text, CommandLines::Masked, &ranges);
         }
     }
 

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hayward_model::{Action, Guard};
+use hayward_respond::Share;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
 rules are bad; 5 the kernel, missing privileges or another agent stand in the way; 6 what was asked about is not so.";
@@ -25,6 +26,19 @@ pub(crate) struct Cli {
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+const ON_WORKLOAD: &str =
+    "Hayward itself, what runs containers, and all that is out of scope are never acted on.";
+
+/// A workload that is acted on.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OnWorkload {
+    /// Its name or the beginning of it, a container's id, a pod's UID, a cgroup id, or a cgroup's path.
+    pub(crate) workload: String,
+    /// Check everything, and only say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// A settings file.
@@ -129,6 +143,32 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: ConfigArgument,
     },
+    /// List the workloads in scope, and what was done to them.
+    Workloads,
+    /// Stop all processes of a workload, until it is thawed.
+    #[command(after_help = ON_WORKLOAD)]
+    Freeze(OnWorkload),
+    /// Let a frozen workload go on.
+    #[command(after_help = ON_WORKLOAD)]
+    Thaw(OnWorkload),
+    /// Give a workload a share of one processor, until it is released.
+    #[command(after_help = ON_WORKLOAD)]
+    Throttle {
+        #[command(flatten)]
+        on: OnWorkload,
+        /// 1% to 100% of one processor, for all its processes together.
+        #[arg(long, default_value = "5%")]
+        share: Share,
+        /// Freeze it where this host cannot throttle it.
+        #[arg(long)]
+        or_freeze: bool,
+    },
+    /// Give a throttled workload back what it had.
+    #[command(after_help = ON_WORKLOAD)]
+    Release(OnWorkload),
+    /// End all processes of a workload, those too that it starts meanwhile.
+    #[command(after_help = ON_WORKLOAD)]
+    KillWorkload(OnWorkload),
     /// Write settings and rules from those of another tool.
     #[command(subcommand)]
     Migrate(MigrateCommand),

@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, show};
 
 /// Asks for a path and parses the answer.
 pub(crate) fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, Failure> {
@@ -140,8 +140,11 @@ async fn respond(
     let text = answer["error"]
         .as_str()
         .map_or_else(|| status.to_string(), str::to_owned);
+    let text = text.lines().map(show::printable).collect::<Vec<_>>();
+    let text = text.join("\n");
     Err(match status {
-        StatusCode::FORBIDDEN => Failure::Kernel(text),
+        StatusCode::FORBIDDEN | StatusCode::NOT_IMPLEMENTED => Failure::Kernel(text),
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::NotSo(text),
         StatusCode::UNPROCESSABLE_ENTITY => Failure::BadInput(text),
         _ => Failure::Other(anyhow::anyhow!(text)),
     })

@@ -27,6 +27,18 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), crate::failure::
     Ok(())
 }
 
+/// Text that somebody else may have chosen, such as a cgroup's name, without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A colour of the terminal, where there is one and `NO_COLOR` is not set.
 fn coloured(text: &str, code: &str) -> String {
     if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
@@ -51,9 +63,9 @@ pub(crate) fn status(status: GuardStatus) -> String {
 /// One record, one line.
 pub(crate) fn record(record: &Record) -> String {
     let code = match record.action {
-        Action::Killed => "31",
-        Action::Observed | Action::Missed => "33",
-        Action::Spared | Action::Cleared => "36",
+        Action::Killed | Action::WorkloadKilled => "31",
+        Action::Observed | Action::Missed | Action::Frozen | Action::Throttled => "33",
+        Action::Spared | Action::Cleared | Action::Thawed | Action::Released => "36",
         _ => "0",
     };
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");

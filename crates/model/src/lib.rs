@@ -17,4 +17,4 @@ pub use finding::{Evidence, Finding, MiningEvidence, Outcome, Verdict};
 pub use guard::{Guard, GuardStatus, Mode, Response};
 pub use record::{Action, Actor, Process, Record};
 pub use scope::ScopePolicy;
-pub use workload::{Workload, WorkloadKind};
+pub use workload::{OuterContainer, Runtime, Workload, WorkloadKind};

@@ -33,6 +33,16 @@ pub enum Action {
     Stopped,
     /// Records of a user were removed.
     Forgot,
+    /// All processes of a workload were stopped, and are kept so.
+    Frozen,
+    /// A frozen workload runs again.
+    Thawed,
+    /// A workload got less of the processors than it had.
+    Throttled,
+    /// A throttled workload has what it had before.
+    Released,
+    /// All processes of a workload were ended.
+    WorkloadKilled,
 }
 
 impl Action {
@@ -51,6 +61,11 @@ impl Action {
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::Forgot => "forgot",
+            Self::Frozen => "frozen",
+            Self::Thawed => "thawed",
+            Self::Throttled => "throttled",
+            Self::Released => "released",
+            Self::WorkloadKilled => "workload-killed",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From raw settings to a policy: everything that is wrong is told at once, with its line.
 
+mod workloads;
+
 use std::{net::SocketAddr, time::Duration};
 
 use hayward_model::{Guard, Mode, Response, ScopePolicy};
@@ -116,10 +118,12 @@ impl Checker {
                 }
             }
         }
+        let workloads = self.workloads(raw.workloads);
         Some(Policy {
             mode,
             command: guards.command,
             randomx: guards.randomx,
+            workloads,
             lease: lease?,
             cgroup_root: cgroup_root?,
             pins: raw.pins.unwrap_or_else(|| "/sys/fs/bpf/hayward".into()),

@@ -16,5 +16,5 @@ pub use reference::reference;
 pub use scope::ScopeRules;
 pub use settings::{
     ApiSettings, CommandSettings, DEFAULT_SETTINGS, JournalSettings, LogFormat, Policy,
-    RandomxEvidence, RandomxSettings, SettingsError,
+    RandomxEvidence, RandomxSettings, SettingsError, WorkloadSettings,
 };

@@ -18,6 +18,7 @@ pub(crate) struct Raw {
     pub(crate) mode: Option<Mode>,
     pub(crate) scope: RawScope,
     pub(crate) guards: Option<RawGuards>,
+    pub(crate) workloads: RawWorkloads,
     pub(crate) overrides: Vec<RawOverride>,
     pub(crate) lease: Option<Spanned<String>>,
     pub(crate) cgroup_root: Option<Spanned<String>>,
@@ -43,6 +44,12 @@ pub(crate) struct RawScope {
 pub(crate) enum RawSelector {
     Word(String),
     Keyed(BTreeMap<String, String>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawWorkloads {
+    pub(crate) environment: Option<Vec<Spanned<String>>>,
 }
 
 /// The guards by name, those that this version does not have among them.

@@ -82,6 +82,13 @@ pub enum RandomxEvidence {
     Rounding,
 }
 
+/// What is asked about workloads.
+#[derive(Debug, Clone)]
+pub struct WorkloadSettings {
+    /// Names of environment variables whose values are recorded, as a workload's first process has them.
+    pub environment: Vec<String>,
+}
+
 /// The journal.
 #[derive(Debug, Clone)]
 pub struct JournalSettings {
@@ -115,6 +122,8 @@ pub struct Policy {
     pub command: CommandSettings,
     /// The `randomx` guard.
     pub randomx: RandomxSettings,
+    /// What is asked about workloads.
+    pub workloads: WorkloadSettings,
     /// How long the kernel side enforces without an agent; zero for ever.
     pub lease: Duration,
     /// Path below the cgroup file system outside which nothing is acted on.
@@ -243,6 +252,14 @@ mod tests {
             (
                 "scope: {include: [{namespace: x}]}\n",
                 "cannot select by `namespace`",
+            ),
+            (
+                "workloads:\n  environment:\n  - JUPYTERHUB_API_TOKEN\n",
+                "h.yaml:3: `JUPYTERHUB_API_TOKEN` is a secret by its name",
+            ),
+            (
+                "workloads: {environment: [\"A=B\"]}\n",
+                "`A=B` is no name of a variable",
             ),
             ("journal: {max: 1GB}\n", "`1GB` is no size"),
             ("journal: {max: 1KiB}\n", "too small"),

@@ -39,7 +39,13 @@ pub fn write(record: &Record) {
         }};
     }
     match record.action {
-        Action::Killed | Action::Missed | Action::SwitchedOff | Action::ReloadRefused => {
+        Action::Killed
+        | Action::Missed
+        | Action::SwitchedOff
+        | Action::ReloadRefused
+        | Action::Frozen
+        | Action::Throttled
+        | Action::WorkloadKilled => {
             event!(warn);
         }
         _ => event!(info),
@@ -62,6 +68,11 @@ pub fn message(record: &Record) -> String {
         Action::Started => "started",
         Action::Stopped => "stopped",
         Action::Forgot => "removed records of a user",
+        Action::Frozen => "froze all processes",
+        Action::Thawed => "thawed all processes",
+        Action::Throttled => "throttled all processes",
+        Action::Released => "released all processes",
+        Action::WorkloadKilled => "killed all processes",
     }
     .to_owned();
     if let Some(process) = &record.process {

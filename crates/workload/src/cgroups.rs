@@ -2,7 +2,7 @@
 //! workload that has just gone should still name it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     ffi::OsString,
     fs,
     os::unix::{ffi::OsStringExt, fs::MetadataExt},
@@ -11,7 +11,7 @@ use std::{
 
 use hayward_model::Workload;
 
-use crate::name;
+use crate::{environment, name, own_cgroup};
 
 /// Paths kept; the oldest goes first.
 const MOST_KEPT: usize = 16_384;
@@ -58,6 +58,9 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 pub struct Cgroups {
     mount: PathBuf,
     paths: HashMap<u64, String>,
+    /// What was asked for of the environments of those workloads.
+    attributes: HashMap<u64, BTreeMap<String, String>>,
+    wanted: Vec<String>,
     order: VecDeque<u64>,
 }
 
@@ -67,6 +70,8 @@ impl Cgroups {
         Self {
             mount,
             paths: HashMap::new(),
+            attributes: HashMap::new(),
+            wanted: Vec::new(),
             order: VecDeque::new(),
         }
     }
@@ -84,10 +89,31 @@ impl Cgroups {
         self.paths.get(&id).filter(|path| !path.is_empty()).cloned()
     }
 
-    /// The workload of a cgroup, with an empty path where it has gone.
-    pub fn workload(&mut self, id: u64) -> Workload {
+    /// The workload of a cgroup, with an empty path where it has gone. Its attributes are these variables, as its first
+    /// process has them, or had when it was asked for.
+    pub fn workload(&mut self, id: u64, wanted: &[String]) -> Workload {
         let path = self.path_of(id).unwrap_or_default();
-        name(id, &path)
+        let mut workload = name(id, &path);
+        if self.wanted != wanted {
+            self.wanted = wanted.to_vec();
+            self.attributes.clear();
+        }
+        workload.attributes = match self.attributes.get(&id) {
+            Some(attributes) => attributes.clone(),
+            None => self.ask(id, &path).unwrap_or_default(),
+        };
+        workload
+    }
+
+    /// Reads the variables, where there is a process to ask.
+    fn ask(&mut self, id: u64, path: &str) -> Option<BTreeMap<String, String>> {
+        if self.wanted.is_empty() || path.is_empty() {
+            return None;
+        }
+        let folder = self.mount.join(own_cgroup(path).trim_start_matches('/'));
+        let attributes = environment::of_first_process(&folder, &self.wanted)?;
+        self.attributes.insert(id, attributes.clone());
+        Some(attributes)
     }
 
     /// Notes a cgroup that was seen.
@@ -98,6 +124,7 @@ impl Cgroups {
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.paths.remove(&oldest);
+                self.attributes.remove(&oldest);
             }
         }
     }
@@ -160,7 +187,7 @@ mod tests {
         let mut cgroups = Cgroups::new(mount.path().to_owned());
         assert_eq!(cgroups.path_of(id).as_deref(), Some("/a/b"));
         fs::remove_dir(&folder).expect("removed");
-        assert_eq!(cgroups.workload(id).cgroup, "/a/b");
+        assert_eq!(cgroups.workload(id, &[]).cgroup, "/a/b");
         assert_eq!(cgroups.path_of(u64::MAX), None);
     }
 }

@@ -1,7 +1,8 @@
 //! Whose process it is: from a cgroup id to a workload.
 
 mod cgroups;
-mod name;
+mod environment;
+mod path;
 
 pub use cgroups::{Cgroups, cgroup2_mount};
-pub use name::name;
+pub use path::{name, own_cgroup};

@@ -55,6 +55,15 @@ impl Kernel {
         }
     }
 
+    /// The same kernel, with what operators do to whole workloads.
+    const fn acted_on(self, name: &'static str) -> Self {
+        Self {
+            name,
+            script: "workloads",
+            ..self
+        }
+    }
+
     /// The same suite's kernel for arm64.
     const fn on_arm64(self, name: &'static str) -> Self {
         Self {
@@ -66,7 +75,7 @@ impl Kernel {
 }
 
 /// The slowest first, so that two at a time end together.
-pub(crate) const KERNELS: [Kernel; 9] = [
+pub(crate) const KERNELS: [Kernel; 11] = [
     Kernel::carries("jammy-updates", Archive::Ubuntu),
     // One keeps what it saw of threads with them, the other in a table.
     Kernel::carries("bookworm-backports", Archive::Main).besieged("bookworm-backports-randomx"),
@@ -76,6 +85,9 @@ pub(crate) const KERNELS: [Kernel; 9] = [
     Kernel::carries("bookworm", Archive::Main).on_arm64("bookworm-arm64"),
     Kernel::carries("bullseye-security", Archive::Security),
     Kernel::carries("bookworm", Archive::Main),
+    // One ends processes one by one, the other a whole cgroup in one step.
+    Kernel::carries("bullseye-security", Archive::Security).acted_on("bullseye-workloads"),
+    Kernel::carries("bookworm-backports", Archive::Main).acted_on("bookworm-backports-workloads"),
     // Locked down, the kernel gives programs none of its memory to read.
     Kernel {
         name: "bookworm-lockdown",

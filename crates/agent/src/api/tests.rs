@@ -12,6 +12,7 @@ use std::{
 use hayward_fuzz::{Corpus, throw};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Recorder};
+use hayward_respond::Restrictions;
 use hayward_rules::table::CommandTable;
 use hayward_workload::Cgroups;
 use proptest::prelude::*;
@@ -57,6 +58,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
         mount: folder.to_owned(),
         root: folder.to_owned(),
         scoped: RwLock::new(Vec::new()),
+        restrictions: Mutex::new(Restrictions::open(folder).0),
         scan_cost: Mutex::new(ScanCost::default()),
         unproven: Mutex::default(),
         listening: Mutex::default(),
@@ -160,6 +162,24 @@ fn a_misspelt_key_is_refused_and_errors_are_json() {
             422,
             "name a user id",
         ),
+        (
+            "POST /v1/act",
+            r#"{"workload": "a", "act": "freeze", "dry-run": true}"#,
+            422,
+            "dry-run",
+        ),
+        (
+            "POST /v1/act",
+            r#"{"workload": "a", "act": {"throttle": 0}}"#,
+            422,
+            "1% to 100%",
+        ),
+        (
+            "POST /v1/act",
+            r#"{"workload": "a", "act": "freeze"}"#,
+            404,
+            "hayward workloads",
+        ),
         ("GET /v1/events?worklaod=x", "", 400, "worklaod"),
         ("GET /v1/events?limit=-1", "", 400, "limit"),
         ("GET /v2", "", 404, "no such path"),
@@ -182,6 +202,7 @@ fn answering_damaged_bodies_never_panics() {
         r#"{"guard": "command", "seconds": 60}"#,
         r#"{"dry_run": true}"#,
         r#"{"subject": "1000"}"#,
+        r#"{"workload": "/a", "act": {"throttle": 5}, "dry_run": true}"#,
     ];
     let words = [
         "\"seconds\": ",
@@ -190,7 +211,7 @@ fn answering_damaged_bodies_never_panics() {
         "\"subject\": \"",
         "[[[[",
     ];
-    let paths = prop::sample::select(vec!["off", "on", "forget", "reload"]);
+    let paths = prop::sample::select(vec!["off", "on", "forget", "reload", "act"]);
     throw(
         150,
         &(paths, Corpus::new(bodies, words).damaged()),

@@ -75,10 +75,7 @@ fn written(table: &CommandTable, outcome: Outcome, how: CommandLines, workload: 
         cgroup: format!("/{workload}"),
         kind: WorkloadKind::Cgroup,
         name: workload.to_owned(),
-        pod_uid: None,
-        container_id: None,
-        namespace: None,
-        image: None,
+        ..Workload::default()
     };
     let mut record = describe(
         outcome,

@@ -12,8 +12,10 @@ mod samples;
 mod status;
 mod support;
 mod switch;
+mod workloads;
 
 use clap::CommandFactory;
+use hayward_respond::Act;
 
 use crate::{
     cli::{Cli, Command, ReferenceKind},
@@ -44,6 +46,16 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             config,
         } => switch::off(&socket, json, guard, time, &config),
         Command::On { guard, config } => switch::on(&socket, json, guard, &config),
+        Command::Workloads => workloads::workloads(&socket, json),
+        Command::Freeze(on) => workloads::act(&socket, json, on, Act::Freeze, false),
+        Command::Thaw(on) => workloads::act(&socket, json, on, Act::Thaw, false),
+        Command::Throttle {
+            on,
+            share,
+            or_freeze,
+        } => workloads::act(&socket, json, on, Act::Throttle(share), or_freeze),
+        Command::Release(on) => workloads::act(&socket, json, on, Act::Release, false),
+        Command::KillWorkload(on) => workloads::act(&socket, json, on, Act::KillWorkload, false),
         Command::Migrate(command) => migrate::migrate(&command, json),
         Command::Forget { subject } => {
             let request = hayward_agent::ForgetRequest { subject };

@@ -32,10 +32,10 @@ pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
             cgroup: format!("/kubepods.slice/{workload}"),
             kind: WorkloadKind::Container,
             name: workload.to_owned(),
-            pod_uid: None,
             container_id: Some("0123456789abcdef0123".to_owned()),
             namespace: Some("binder".to_owned()),
             image: Some("quay.io/user-image:1".to_owned()),
+            ..Workload::default()
         }),
         evidence: None,
         actor: None,

@@ -36,10 +36,7 @@ pub(crate) fn record(pid: u32, uid: u32, workload: &str) -> Record {
             cgroup: format!("/{workload}"),
             kind: WorkloadKind::Cgroup,
             name: workload.to_owned(),
-            pod_uid: None,
-            container_id: None,
-            namespace: None,
-            image: None,
+            ..Workload::default()
         }),
         evidence: None,
         actor: None,
