@@ -208,3 +208,47 @@ impl Agent {
         metadata.is_dir().then(|| metadata.ino())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_users_are_in_scope_their_slices_are_and_no_others() {
+        let policy = |include: &str| {
+            let text = format!(
+                "scope: {{include: [{include}], exclude: [/user.slice/user-60001.slice]}}\n"
+            );
+            Policy::parse("a test", &text).expect("good settings")
+        };
+        let (users, containers) = (policy("users"), policy("containers"));
+        let container = format!("/docker/{}", "a".repeat(64));
+        let own_slice = "/user.slice/user-60000.slice";
+        for (path, with_users, without) in [
+            (own_slice, Standing::In, Standing::Out),
+            (
+                "/user.slice/user-60001.slice",
+                Standing::Excluded,
+                Standing::Excluded,
+            ),
+            ("/user.slice/user-0.slice", Standing::Out, Standing::Out),
+            ("/user.slice", Standing::Out, Standing::Out),
+            ("/system.slice/ssh.service", Standing::Out, Standing::Out),
+            (
+                "/system.slice/docker.service",
+                Standing::Excluded,
+                Standing::Excluded,
+            ),
+            (container.as_str(), Standing::Out, Standing::In),
+        ] {
+            assert_eq!(standing(&users, path), with_users, "{path}");
+            assert_eq!(standing(&containers, path), without, "{path}");
+        }
+        let below = format!("{own_slice}/user@60000.service/app.slice");
+        assert_eq!(whole(&users, &below), own_slice);
+        // A unit that is not in scope as a whole is acted on as far as it is.
+        let part = policy("\"/system.slice/a.service/jobs\"");
+        let jobs = "/system.slice/a.service/jobs";
+        assert_eq!(whole(&part, jobs), jobs);
+    }
+}
