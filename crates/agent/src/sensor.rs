@@ -122,10 +122,8 @@ impl Sensor {
             .agent
             .with_kernel(|kernel| kernel.rounding_by_processor())?;
         let now = Instant::now();
-        let attached = self.attached_at.map(|at| now.duration_since(at));
-        if self.attached_at.is_some() {
-            self.attached_at = Some(now);
-        }
+        let attached = self.attached_at.as_mut();
+        let attached = attached.map(|at| now.duration_since(std::mem::replace(at, now)));
         let evidence = self.agent.pipeline.suspects() > 0;
         let rates = self.steer.rates(&steer::stat(), &seen, evidence);
         let affordable = match self.steer.often() {
