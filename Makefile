@@ -11,7 +11,10 @@ SECONDS ?= 60
 RUNS ?= 50
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build build-arm64 test vm-test bench detection fuzz soak docs install
+# What the container image is called.
+IMAGE ?= ghcr.io/hayward/hayward
+
+.PHONY: help run build build-arm64 image test vm-test bench detection fuzz soak docs install
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -28,6 +31,9 @@ build-arm64: ## Build it for arm64, on whatever this host is
 	@tools/install-build-deps
 	@tools/install-cross-deps $(ARM64)
 	@tools/build-release hayward $(ARM64)
+
+image: build ## Write the container image, target/hayward-image.tar (IMAGE=ghcr.io/hayward/hayward)
+	cargo run -q -p xtask -- image --binary $(BINARY) --name $(IMAGE) --output target/hayward-image.tar
 
 test: ## Pass every test: format, lints, unit, property, end to end, virtual machines
 	@tools/install-build-deps

@@ -119,7 +119,7 @@ fn processor(host: &Host, word: &str) -> Result<f64> {
 }
 
 /// Seconds of processor that all threads of the agent have had.
-fn processor_time(host: &Host) -> Result<f64> {
+pub(crate) fn processor_time(host: &Host) -> Result<f64> {
     let mut total = 0;
     for thread in fs::read_dir(format!("{}/task", process(host)?))? {
         let text = fs::read_to_string(thread?.path().join("schedstat"))?;

@@ -9,6 +9,7 @@ mod growth;
 mod held;
 mod kills;
 mod miners;
+mod network;
 mod page;
 mod place;
 mod plot;
@@ -17,6 +18,7 @@ mod spawn;
 mod spawner;
 mod switch;
 mod thrash;
+mod workloads;
 
 use std::path::PathBuf;
 
@@ -55,6 +57,9 @@ enum Helper {
     /// Started by that.
     #[command(hide = true)]
     EchoBytes,
+    /// Started by the benchmark itself, to connect and transfer to itself inside a cgroup.
+    #[command(hide = true)]
+    Traffic(network::TrafficHelper),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +72,8 @@ enum What {
     Agent,
     Switch,
     Miners,
+    Workloads,
+    Network,
 }
 
 fn main() -> Result<()> {
@@ -76,6 +83,7 @@ fn main() -> Result<()> {
         Some(Helper::Spawner(spawner)) => return spawner.run(),
         Some(Helper::PingPong(helper)) => return helper.run(),
         Some(Helper::EchoBytes) => return switch::echo_bytes(),
+        Some(Helper::Traffic(helper)) => return helper.run(),
         None => {}
     }
     let binary = arguments.binary.unwrap_or_default();
@@ -107,6 +115,12 @@ fn main() -> Result<()> {
     }
     if wanted(What::Miners) {
         figures.extend(miners::measure(&binary)?);
+    }
+    if wanted(What::Workloads) {
+        figures.extend(workloads::measure(&binary)?);
+    }
+    if wanted(What::Network) {
+        figures.extend(network::measure(&binary)?);
     }
     if wanted(What::Agent) {
         figures.extend(agent::measure(&binary)?);

@@ -91,7 +91,7 @@ const HOW: &str = "
 - A context switch: two processes in scope hand each other a byte over a pipe, 5,000 times a batch, with the programs attached
   and detached, in turns; on whichever processors they are put, and on one. The kernel's own time for the sensor, less its time for the same program
   while another instance is the one that decides, which returns at once.
-- Interrupting: the processor time of the threads that wake 80 times a second, the most that an agent asks of them in the long run,
+- Interrupting: the processor time of the threads that wake 160 times a second, the most that an agent asks of them in the long run,
   while something else keeps a processor busy.
 - Miners: the real RandomX library, in light mode, in scope of an agent that enforces; from the end of the first hash to
   the miner's end by SIGKILL. Where fewer than a hundred were tried, it is the slowest of them.

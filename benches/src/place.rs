@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use hayward_kernel::{Kernel, KernelOptions, Variant};
-use hayward_model::ScopePolicy;
+use hayward_kernel::{Kernel, KernelOptions, OutboundLimits, Variant};
+use hayward_model::{Guard, ScopePolicy};
 use hayward_tests::{Host, Start};
 use serde::{Deserialize, Serialize};
 
@@ -62,13 +62,23 @@ pub(crate) fn start_and_wait(host: &mut Host) -> Result<Duration> {
 }
 
 /// The kernel side alone, with 30,000 banned strings, not attached. `inside` is in scope.
-pub(crate) fn kernel(host: &Host, policy: ScopePolicy) -> Result<Kernel> {
+pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> Result<Kernel> {
     let options = KernelOptions {
+        root: host.cgroup.clone(),
+        network,
+        outbound: OutboundLimits {
+            in_flight: 128,
+            failed: 100,
+            per: Duration::from_secs(600),
+            rate: 1_000,
+            block: Duration::from_secs(600),
+        },
         pins: host.pins.clone(),
         root_cgroup: fs::metadata(&host.cgroup)?.ino(),
         lease: Duration::from_secs(60),
         uid_min: None,
         users_policy: ScopePolicy::OUT,
+        by_name: false,
         fileless_kill: false,
         unscanned_kill: false,
         variants: Variant::ALL,

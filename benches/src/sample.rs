@@ -25,6 +25,11 @@ impl Samples {
         self.0[index.min(last)]
     }
 
+    /// All of them, the smallest first.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().copied()
+    }
+
     /// The value in the middle.
     pub(crate) fn median(&self) -> f64 {
         self.quantile(0.5)

@@ -56,7 +56,11 @@ fn ratios(host: &Host, program: &Path) -> Result<Samples> {
         "spawn: {}, {PAIRS} pairs of {STARTS} starts, with and without the guard",
         program.display()
     );
-    let mut kernel = place::kernel(host, ScopePolicy::of(Guard::Command, Mode::Enforce))?;
+    let mut kernel = place::kernel(
+        host,
+        ScopePolicy::of(Guard::Command, Mode::Enforce),
+        Vec::new(),
+    )?;
     let mut spawner = SpawnerProcess::start(&host.inside, program)?;
     let batch = Batch::of(STARTS);
     let warm_up = Batch::of(WARM_UP);

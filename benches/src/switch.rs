@@ -32,7 +32,7 @@ const BATCHES: usize = 40;
 /// There and back again, so often between two looks at the clock.
 const BATCH: u32 = 100;
 /// As often as a processor is ever interrupted; see `steer.rs` of the agent.
-const OFTEN: u32 = 80;
+const OFTEN: u32 = 160;
 const NUDGED_FOR: Duration = Duration::from_secs(10);
 /// No instance of programs has this number.
 const NO_INSTANCE: u64 = u64::MAX - 1;
@@ -41,7 +41,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
     eprintln!("switch: twice {PAIRS} pairs of {HALF:?} over a pipe");
     let host = place::host(binary);
     let policy = ScopePolicy::of(Guard::Command, Mode::Enforce).with(Guard::Randomx, Mode::Enforce);
-    let mut kernel = place::kernel(&host, policy)?;
+    let mut kernel = place::kernel(&host, policy, Vec::new())?;
     if let Some(error) = kernel.failure(Guard::Randomx) {
         anyhow::bail!("{error}");
     }

@@ -1,14 +1,29 @@
 //! Compiles the kernel programs with clang. The node needs neither clang nor kernel headers: what is built here is
-//! embedded in the binary and relocated when it is loaded.
+//! embedded in the binary, packed, and relocated when it is loaded.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-const OBJECTS: [&str; 3] = ["command", "randomx", "scope"];
+use miniz_oxide::deflate;
+use object::{
+    build::elf::{Builder, SectionData},
+    elf,
+};
+
+const OBJECTS: [&str; 6] = ["command", "egress", "outbound", "pool", "randomx", "scope"];
+/// These repeat nothing, so one variant does for all kernels.
+const ONCE: [&str; 3] = ["egress", "outbound", "pool"];
 /// Each object is there for kernels with bpf_loop and, by the define of bpf/repeat.h, for those without.
 const VARIANTS: [(&str, &[&str]); 2] = [
     ("bpf.o", &[]),
     ("without-bpf-loop.bpf.o", &["-DWITHOUT_BPF_LOOP"]),
 ];
+
+/// How hard it is tried to make them small.
+const BEST: u8 = 10;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
@@ -23,10 +38,20 @@ fn main() {
         _ => "-D__TARGET_ARCH_x86",
     };
     let both = |object| VARIANTS.map(|(suffix, defines)| (object, suffix, defines));
-    for (object, suffix, defines) in OBJECTS.into_iter().flat_map(both) {
+    let all = OBJECTS.into_iter().flat_map(both);
+    for (object, suffix, defines) in all.filter(|it| !ONCE.contains(&it.0) || it.2.is_empty()) {
+        let compiled = out.join(format!("{object}.{suffix}"));
         let status = Command::new(&clang)
             .args([
-                "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror",
+                "-g",
+                "-O2",
+                "-target",
+                "bpf",
+                "-mcpu=v3",
+                "-Wall",
+                "-Werror",
+                // A section that nobody here needs, and `stripped` does not know.
+                "-fno-addrsig",
             ])
             .arg(target)
             .args(defines)
@@ -36,13 +61,38 @@ fn main() {
             .arg("-c")
             .arg(format!("bpf/{object}.bpf.c"))
             .arg("-o")
-            .arg(out.join(format!("{object}.{suffix}")))
+            .arg(&compiled)
             .status();
         assert!(
             status.is_ok_and(|status| status.success()),
             "{clang} did not compile bpf/{object}.bpf.c (install it with tools/install-build-deps, or name another in $CLANG)"
         );
+        let packed = deflate::compress_to_vec(&stripped(&compiled), BEST);
+        fs::write(&compiled, packed).expect("cargo's own folder can be written to");
     }
+}
+
+/// What describes types (BTF) comes with -g alone; what comes with it for debuggers and linkers is three quarters of an
+/// object.
+fn stripped(path: &Path) -> Vec<u8> {
+    let compiled = fs::read(path).expect("clang has written it");
+    let mut builder = Builder::read(compiled.as_slice()).expect("an ELF file");
+    for section in builder.sections.iter_mut() {
+        let name = section.name.as_slice();
+        section.delete = [&b".debug"[..], b".rel.debug", b".rel.BTF"]
+            .iter()
+            .any(|unwanted| name.starts_with(unwanted));
+    }
+    builder.delete_orphans();
+    // Clang writes the sections' names among those of the symbols.
+    let names = builder.sections.add();
+    names.name = b".shstrtab"[..].into();
+    names.sh_type = elf::SHT_STRTAB;
+    names.sh_addralign = 1;
+    names.data = SectionData::SectionString;
+    let mut stripped = Vec::new();
+    builder.write(&mut stripped).expect("into memory");
+    stripped
 }
 
 /// `$CLANG`, or the newest clang that is installed under a name of Debian's or Ubuntu's.

@@ -27,6 +27,35 @@ pub fn creator32() -> Vec<u8> {
     ])
 }
 
+/// Connects to an IPv4 address over TCP, then exits with the error's number, for i386.
+pub fn connector32(address: [u8; 4], port: u16) -> Vec<u8> {
+    let mut code = vec![
+        0xbb, 0x02, 0x00, 0x00, 0x00, // mov ebx, 2 (AF_INET)
+        0xb9, 0x01, 0x00, 0x00, 0x00, // mov ecx, 1 (SOCK_STREAM)
+        0x31, 0xd2, // xor edx, edx
+        0xb8, 0x67, 0x01, 0x00, 0x00, // mov eax, 359 (socket)
+        0xcd, 0x80, // int 0x80
+        0x89, 0xc3, // mov ebx, eax
+        0x6a, 0x00, // push 0
+        0x6a, 0x00, // push 0
+        0x68, // push the address
+    ];
+    code.extend(address);
+    code.extend([0x68, 0x02, 0x00]); // push the port and the family
+    code.extend(port.to_be_bytes());
+    code.extend([
+        0x89, 0xe1, // mov ecx, esp
+        0xba, 0x10, 0x00, 0x00, 0x00, // mov edx, 16
+        0xb8, 0x6a, 0x01, 0x00, 0x00, // mov eax, 362 (connect)
+        0xcd, 0x80, // int 0x80
+        0xf7, 0xd8, // neg eax
+        0x89, 0xc3, // mov ebx, eax
+        0xb8, 0x01, 0x00, 0x00, 0x00, // mov eax, 1 (exit)
+        0xcd, 0x80, // int 0x80
+    ]);
+    elf32(&code)
+}
+
 /// Writes one byte to standard output, then `exit(0)`; for i386 where `narrow`, else for x86-64.
 pub fn writer(narrow: bool) -> Vec<u8> {
     if narrow {

@@ -281,6 +281,22 @@ impl Host {
         }
     }
 
+    /// From now on nobody reads events.
+    pub fn pause_agent(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// The agent goes on.
+    pub fn resume_agent(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let agent = self.agent.as_ref().expect("an agent");
+        let pid = rustix::process::Pid::from_child(agent);
+        rustix::process::kill_process(pid, signal).expect("our own agent");
+    }
+
     /// SIGTERM, and waits for its end.
     pub fn stop_agent(&mut self) {
         if let Some(mut agent) = self.agent.take() {

@@ -6,14 +6,24 @@ mod container;
 mod elf;
 mod host;
 mod launch;
+#[path = "../../crates/kernel/tests/network/mod.rs"]
+mod network;
 mod programs;
+mod runtimes;
 mod siege;
 mod sweep;
+pub mod tell;
+mod webhook;
 
 pub use benign::{Benign, corpus, lookalike};
 pub use container::run_in_container;
-pub use elf::{creator32, creator64, writer};
+pub use elf::{connector32, creator32, creator64, writer};
 pub use host::{Answer, BANNED, Host, Start, binary, get};
 pub use launch::{Ended, Launch, Way};
+pub use network::Workload as NetworkWorkload;
 pub use programs::{copy_program, write_program};
+pub use runtimes::{
+    Containerd, Dockerd, IMAGE, NestedDockerd, Place, Podman, Pods, Started, wait_for,
+};
 pub use siege::Siege;
+pub use webhook::{Posted, Webhook, status};

@@ -88,7 +88,11 @@ mod tests {
 
     #[test]
     fn a_container_made_a_moment_ago_is_covered() {
-        let host = Host::new().start(&Start::default());
+        // A new rule that acts in so many containers would only observe, by the breaker.
+        let host = Host::new().start(&Start {
+            settings: "breaker: {young: 0s}\n".to_owned(),
+            ..Start::default()
+        });
         for number in 0..20 {
             let pod = host.cgroup.join(format!("kubepods-pod{number}.slice"));
             let container = pod.join(format!("cri-containerd-{number:064x}.scope"));

@@ -5,7 +5,6 @@ mod tests {
     use std::process::Command;
 
     use hayward_tests::{BANNED, Host, Start};
-    use rustix::process::{Pid, Signal, kill_process};
 
     /// More events than the kernel's ring holds, at 1.2 KB and more each.
     const FLOOD: usize = 2000;
@@ -14,11 +13,8 @@ mod tests {
     fn sent_and_lost_add_up_to_generated() {
         let host = Host::new().start(&Start::default());
         let before = host.status()["guards"]["command"]["counters"].clone();
-        let agent = host.agent.as_ref().map(std::process::Child::id);
-        let agent = Pid::from_raw(i32::try_from(agent.expect("an agent")).expect("a pid"));
-        let agent = agent.expect("a pid");
         // Nobody reads the ring while the agent stands still.
-        kill_process(agent, Signal::STOP).expect("our own agent");
+        host.pause_agent();
         let flooded = Command::new("/bin/sh")
             .args([
                 "-c",
@@ -29,7 +25,7 @@ mod tests {
             .env("WORD", BANNED)
             .stderr(std::process::Stdio::null())
             .status();
-        kill_process(agent, Signal::CONT).expect("our own agent");
+        host.resume_agent();
         assert!(flooded.expect("a shell").code().is_some());
 
         let counters = host.status()["guards"]["command"]["counters"].clone();

@@ -4,7 +4,7 @@
 mod tests {
     use std::fs;
 
-    use hayward_tests::{Answer, Ended, Host, Launch};
+    use hayward_tests::{Answer, Ended, Host, Launch, NetworkWorkload};
 
     const VALUES: &str = r#"
 resources: {limits: {cpu: 1}}
@@ -50,6 +50,24 @@ detectors:
             "listen: \"127.0.0.1:0\"",
             "listen: \"127.0.0.1:0\", cryptnono: [\"127.0.0.1:0\", \"127.0.0.1:0\"]",
         );
+    }
+
+    #[test]
+    fn files_of_banned_addresses_become_ban_lists() {
+        let host = Host::new();
+        fs::write(host.path("banned.txt"), "10.2.0.0/16\n").expect("a list");
+        let list = host.path("banned.txt").display().to_string();
+        let config = format!(r#"{{"FlowKiller": {{"banned_ipv4_file_globs": ["{list}"]}}}}"#);
+        let answer = migrate(&host, &config).ok();
+        assert!(answer.out.contains("and not killed"), "{answer:?}");
+        confine(&host);
+        let host = host.running();
+        NetworkWorkload::new(&host.inside).all(&[
+            ("listen near SOCK_STREAM 10.1.0.1 80", "ok"),
+            ("make a 4 SOCK_STREAM", "ok"),
+            ("connect a 10.2.0.1 80", "EPERM"),
+            ("connect a 10.1.0.1 80", "ok"),
+        ]);
     }
 
     #[test]

@@ -14,11 +14,12 @@ mod tests {
 
     const UNIT: &str = include_str!("../../packaging/hayward.service");
     const NOBODY: u32 = 65534;
-    const EXPECTED: [&str; 6] = [
+    const EXPECTED: [&str; 7] = [
         "CAP_BPF",
         "CAP_CHOWN",
         "CAP_DAC_READ_SEARCH",
         "CAP_KILL",
+        "CAP_NET_ADMIN",
         "CAP_PERFMON",
         "CAP_SYS_PTRACE",
     ];
@@ -279,5 +280,27 @@ mod tests {
         assert_eq!(socket.permissions().mode() & 0o777, 0o600);
         let problems = place.problems();
         assert!(problems.contains("group games"), "{problems}");
+    }
+
+    #[test]
+    fn without_net_admin_the_guard_egress_is_absent_and_says_why_and_the_others_work() {
+        for (lacking, status) in [("CAP_NET_ADMIN", "absent"), ("", "enforcing")] {
+            let mut host = Host::new();
+            host.write_settings(&Start::default());
+            host.edit_settings("guards:\n", "guards:\n  egress: {policy: deny}\n");
+            spawn(&mut host, &without(lacking));
+            host.wait_until("a proven agent", || {
+                let status = host.hayward(&["status", "--json"]);
+                status.code == 0 && status.json()["guards"]["command"]["status"] == "enforcing"
+            });
+            let guard = host.hayward(&["status", "--json"]).ok().json()["guards"]["egress"].clone();
+            assert_eq!(guard["status"], status, "{guard}");
+            let reason = guard["reason"].as_str().unwrap_or_default();
+            assert_eq!(
+                reason.contains("CAP_NET_ADMIN"),
+                status == "absent",
+                "{reason}"
+            );
+        }
     }
 }

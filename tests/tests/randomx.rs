@@ -266,14 +266,14 @@ mod tests {
         assert_eq!(ended, Ended::Code(0), "{}", benign.name);
     }
 
-    /// Each for so many seconds, one more at a time than there are processors: so all of them are busy at any time.
+    /// Each for so many seconds, two at a time for each processor: all of them are busy, and each has half of one.
     fn harmless_programs_are_left_alone_for(seconds: u32) {
         let host = host("");
         let corpus = corpus(seconds);
         let next = AtomicUsize::new(0);
         let processors = available_parallelism().map_or(1, NonZero::get);
         thread::scope(|scope| {
-            for _ in 0..=processors {
+            for _ in 0..2 * processors {
                 scope.spawn(|| {
                     while let Some(benign) = corpus.get(next.fetch_add(1, Relaxed)) {
                         is_left_alone(benign, &host.inside);

@@ -39,8 +39,11 @@ mod tests {
         let record = host.wait_for_records("killed", 1).remove(0);
         assert_eq!(record["evidence"]["judged_at"], "scan");
         assert_eq!(record["rule"], "test/banned");
-        let scan = &host.status()["guards"]["command"]["scan"];
-        assert!(scan["milliseconds"].as_f64().expect("a time") > 0.0);
+        // It is known when the scan is over, in which the record was written.
+        host.wait_until("the scan's cost", || {
+            let scan = &host.status()["guards"]["command"]["scan"];
+            scan["milliseconds"].as_f64().expect("a time") > 0.0
+        });
     }
 
     #[test]

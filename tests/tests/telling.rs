@@ -47,7 +47,7 @@ mod tests {
         let row = shown.lines().find(|line| line.starts_with("test/banned"));
         let cells: Vec<_> = row.expect("a row").split_whitespace().collect();
         assert_eq!(cells[1..5], ["3", "0", "1", "0"], "{shown}");
-        for title in ["RULE", "KIND", "LAST SEEN"] {
+        for title in ["RULE", "IMAGE", "LAST SEEN"] {
             assert!(shown.contains(title), "{shown}");
         }
     }

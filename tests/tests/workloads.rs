@@ -11,7 +11,7 @@ mod tests {
         time::Duration,
     };
 
-    use hayward_respond::{Act, ActError, Bounds, Restrictions, Standing, Target, act};
+    use hayward_respond::{Act, ActError, Bounds, Grace, Restrictions, Standing, Target, act};
     use hayward_tests::{Answer, Host, Start};
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -261,6 +261,8 @@ mod tests {
             mount: host.cgroup.parent().expect("a mount").to_owned(),
             root: path(&host, &host.cgroup),
             standing: &|_| Standing::In,
+            stop: &|_| Ok("nobody".to_owned()),
+            quarantine: &|_, _| Ok(()),
         };
         let job = host.inside.join("job");
         let inode = || fs::metadata(&job).expect("it is there").ino();
@@ -271,10 +273,10 @@ mod tests {
         fs::create_dir(&job).expect("a cgroup");
         assert_ne!(inode(), id, "the kernel gives an id once");
 
-        let mut restrictions = Restrictions::open(host.folder.path()).0;
+        let restrictions = Restrictions::open(host.folder.path()).0.into();
         let mut sleeper = shell(&job, "exec sleep 60");
-        for what in [Act::Freeze, Act::KillWorkload] {
-            let result = act(&target, &mut restrictions, what, false);
+        for what in [Act::Freeze, Act::KillWorkload, Act::Evict(Grace(1))] {
+            let result = act(&target, &restrictions, what, false);
             assert!(matches!(result, Err(ActError::Gone { .. })), "{result:?}");
         }
         let reopened = Target::open(&bounds, id, &name).map(|_| ());

@@ -138,6 +138,58 @@ end_agent TERM
 exits default-uninstall 0 hayward uninstall
 lives container-lives-after-uninstall "$container" $banned
 
+echo "== what may be reached"
+export HAYWARD_TEST=1
+sed 's/command:.*/command: { rules: [builtin] }, egress: { policy: deny, always: [], ban_lists: [\/test\/bans.txt] } }/' $settings >/test/egress.yaml
+echo 198.51.100.0/24 >/test/bans.txt
+as_the_unit
+enforces egress-enforces --config /test/egress.yaml
+page() { # PATH OF A CGROUP
+	sh -c 'echo $$ > "$0/cgroup.procs" && exec wget -O - http://127.0.0.1:9752/metrics' "$cgroups$1"
+}
+writes beside-the-workload-it-is-reached hayward_checked_total page /
+exits workload-does-not-reach-it 1 page /test/box
+cp /tmp/output /tmp/said
+writes it-gets-an-error 'Operation not permitted' cat /tmp/said
+writes refusal-is-recorded '"denied".*"guard":"egress".*"address":"127.0.0.1"' hayward events --json
+exits grant 0 hayward grants add /test/box --for 1h
+end_agent KILL
+enforces egress-enforces-again --config /test/egress.yaml
+writes what-is-granted-is-reached hayward_checked_total page /test/box
+exits quarantine 0 hayward quarantine /test/box
+exits quarantined-does-not-reach-it 1 page /test/box
+exits revoke 0 hayward grants revoke /test/box
+writes ban-list-is-in-force /test/bans.txt hayward bans
+exits grant-of-one-destination 0 hayward grants add /test/box --to "127.0.0.1 9752/tcp"
+writes what-is-granted-alone-is-reached hayward_checked_total page /test/box
+exits revoke-again 0 hayward grants revoke /test/box
+end_agent TERM
+exits workload-does-not-reach-it-without-an-agent 1 page /test/box
+exits egress-uninstall 0 hayward uninstall --config /test/egress.yaml
+
+echo "== who scans"
+sed 's/command:.*/command: { rules: [builtin] }, outbound: {} }/' $settings >/test/outbound.yaml
+enforces outbound-enforces --config /test/outbound.yaml
+busybox ip addr add 10.1.0.1/32 dev lo
+scan() { # PATH OF A CGROUP
+	sh -c 'echo $$ > "$0/cgroup.procs"; for port in 1 2 3 4 5 6 7 8 9; do wget -O - "http://10.1.0.1:$port"; done' "$cgroups$1" >/tmp/said 2>&1
+	echo "$(grep -c refused /tmp/said) $(grep -c 'not permitted' /tmp/said)"
+}
+# Where nobody is to be expected, a refusal counts twice.
+writes scan-is-stopped '^3 6$' scan /test/box
+writes beside-the-workload-it-is-not '^9 0$' scan /
+writes scan-is-recorded '"denied".*"guard":"outbound".*"refused":3' hayward events --json
+end_agent KILL
+writes scan-is-stopped-without-an-agent '^0 9$' scan /test/box
+enforces outbound-enforces-again --config /test/outbound.yaml
+writes scan-is-still-stopped '^0 9$' scan /test/box
+exits release-who-scanned 0 hayward release /test/box
+# Of those that it knew, nothing is counted again.
+writes it-begins-anew '^6 3$' scan /test/box
+end_agent TERM
+exits outbound-uninstall 0 hayward uninstall --config /test/outbound.yaml
+launcher=""
+
 echo "== where rounding alone is evidence"
 export HAYWARD_TEST=1
 sed 's/command:.*/randomx: { evidence: rounding } }/' $settings >/test/rounding.yaml

@@ -47,7 +47,7 @@ const HEAD: &str = "\
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
-fn line(row: &Row) -> String {
+pub(super) fn line(row: &Row) -> String {
     let trials = &row.trials;
     let killed = |trial: &Trial| trial.found.filter(|_| trial.lacks.is_none());
     let patience = row.workload.patience.as_secs();

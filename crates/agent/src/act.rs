@@ -6,13 +6,15 @@ use std::{
 };
 
 use hayward_model::{Action, Actor, Workload};
-use hayward_respond::{Act, ActError, Bounds, Fallback, Restrictions, Target, act, act_or_next};
+use hayward_respond::{
+    Act, ActError, Bounds, Fallback, Judged, Restrictions, Target, act, act_or_next,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    agent::Agent,
-    workloads::{FindError, standing},
-};
+use crate::{agent::Agent, workloads::FindError};
+
+/// What `release` does beside undoing a throttle.
+const CONTACTS: &str = "it may get in touch with others again";
 
 /// Body of `POST /v1/act`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,30 +65,59 @@ impl Agent {
         restrictions.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to a workload, and records who asked for it.
-    pub fn act(&self, request: &ActRequest, actor: Actor) -> Result<ActReport, RequestError> {
-        let workload = self.find_workload(&request.workload)?;
+    /// Does something to the workload of a cgroup: what is wanted alone, or with `fallback` what comes next where that is
+    /// impossible, which may be about the process that was judged.
+    pub(crate) fn carry_out(
+        &self,
+        id: u64,
+        path: &str,
+        wanted: Act,
+        fallback: Option<Option<Judged>>,
+        dry_run: bool,
+    ) -> Result<Fallback, ActError> {
+        self.with_bounds(|bounds| {
+            let target = Target::open(bounds, id, path)?;
+            self.carry_out_on(&target, wanted, fallback, dry_run)
+        })
+    }
+
+    /// Where actions end.
+    pub(crate) fn with_bounds<T>(&self, act: impl FnOnce(&Bounds) -> T) -> T {
         let policy = self.policy();
         let below = self.root.strip_prefix(&self.mount).unwrap_or(&self.root);
-        let bounds = Bounds {
+        act(&Bounds {
             mount: self.mount.clone(),
             root: format!("/{}", below.display()),
-            standing: &|path| standing(&policy, path),
-        };
-        let target = Target::open(&bounds, workload.cgroup_id, &workload.cgroup)?;
-        // Held to the end: one action after the other.
-        let mut restrictions = self.restrictions();
-        restrictions.keep(|id, path| {
+            standing: &|path| self.standing(&policy, path),
+            stop: &|stop| self.pipeline.names.stop_workload(stop),
+            quarantine: &|path, cut| self.cut(path, cut),
+        })
+    }
+
+    fn carry_out_on(
+        &self,
+        target: &Target,
+        wanted: Act,
+        fallback: Option<Option<Judged>>,
+        dry_run: bool,
+    ) -> Result<Fallback, ActError> {
+        self.restrictions().keep(|id, path| {
             let folder = self.mount.join(path.trim_start_matches('/'));
             std::fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.ino() == id)
         });
+        match fallback {
+            Some(judged) => act_or_next(target, &self.restrictions, wanted, judged, dry_run),
+            None => act(target, &self.restrictions, wanted, dry_run).map(Fallback::from),
+        }
+    }
+
+    /// Does something to a workload, and records who asked for it.
+    pub fn act(&self, request: &ActRequest, actor: Actor) -> Result<ActReport, RequestError> {
+        let workload = self.find_workload(&request.workload)?;
         let (wanted, dry_run) = (request.act, request.dry_run);
-        let tried = if request.fallback {
-            act_or_next(&target, &mut restrictions, wanted, None, dry_run)
-        } else {
-            act(&target, &mut restrictions, wanted, dry_run).map(Fallback::from)
-        };
-        drop(restrictions);
+        let (id, path) = (workload.cgroup_id, workload.cgroup.as_str());
+        let fallback = request.fallback.then_some(None);
+        let tried = self.carry_out(id, path, wanted, fallback, dry_run);
         let record = |action, detail| {
             let actor = Some(actor.clone());
             self.record_act_on(action, None, actor, Some(workload.clone()), detail);
@@ -95,13 +126,17 @@ impl Agent {
             // Some of its processes were ended all the same.
             record(Action::WorkloadKilled, error.to_string());
         }
-        let Fallback { done, impossible } = tried?;
-        if let Some(action) = done.action.filter(|_| !dry_run) {
-            let before = impossible.iter().map(|why| format!("tried before: {why}"));
-            let mut parts: Vec<_> = [done.note.clone()].into_iter().chain(before).collect();
-            parts.retain(|part| !part.is_empty());
-            record(action, parts.join("; "));
+        let mut tried = tried?;
+        if wanted == Act::Release && self.lets_contact_again(id, dry_run) {
+            // What else there was to undo is told too.
+            let also = tried.done.action.map(|_| format!("; {}", tried.done.note));
+            tried.done.note = format!("{CONTACTS}{}", also.unwrap_or_default());
+            tried.done.action = Some(Action::Released);
         }
+        if let Some(action) = tried.done.action.filter(|_| !dry_run) {
+            record(action, tried.detail());
+        }
+        let Fallback { done, impossible } = tried;
         Ok(ActReport {
             workload,
             action: done.action,

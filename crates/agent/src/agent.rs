@@ -1,7 +1,7 @@
 //! The running agent: what its threads share, and what operators can make it do.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicU32},
     time::{Duration, Instant},
@@ -13,6 +13,8 @@ use hayward_policy::{Policy, SettingsError};
 use hayward_record::{JournalError, Losses, id, journal::Subject};
 use hayward_respond::Restrictions;
 use hayward_rules::{RulesError, table::TableError};
+use hayward_tell::{Tell, TellError};
+use hayward_workload::own_cgroup;
 use jiff::Timestamp;
 
 use crate::{
@@ -37,6 +39,9 @@ pub enum AgentError {
     /// The rules cannot be compiled.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Files of those who are told are bad.
+    #[error(transparent)]
+    Tell(#[from] TellError),
     /// The kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -55,7 +60,7 @@ pub enum AgentError {
     },
     /// No cgroup2.
     #[error(
-        "no cgroup2 file system is mounted: mount one with `mount -t cgroup2 none /sys/fs/cgroup`"
+        "no cgroup2 file system is mounted, by which processes are told apart: boot with systemd.unified_cgroup_hierarchy=1 where this host has cgroup v1, since containers that are in v1 alone could not be guarded; in a container, mount the host's /sys/fs/cgroup"
     )]
     NoCgroup2,
     /// A thread could not be started.
@@ -99,6 +104,8 @@ pub struct Agent {
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
     pub(crate) watch: Mutex<Watch>,
+    /// Who is told of records.
+    pub(crate) tell: Arc<Tell>,
     /// Held from reading files to putting them in force, so that what was read first is never put in force last.
     pub(crate) reloading: Mutex<()>,
     /// Changes with every record.
@@ -188,31 +195,27 @@ impl Agent {
         workload: Option<Workload>,
         detail: String,
     ) {
-        let time = Timestamp::now();
         self.pipeline.recorder.record(&Record {
-            id: id::next(time),
-            time,
-            action,
             guard,
-            rule: None,
-            reason: None,
-            matched: None,
-            generation: None,
-            mode: None,
-            response: None,
-            process: None,
             workload,
-            evidence: None,
             actor,
             detail: (!detail.is_empty()).then_some(detail),
+            ..Self::new_record(action)
         });
+    }
+
+    /// A record of now, which says nothing but this.
+    pub(crate) fn new_record(action: Action) -> Record {
+        let time = Timestamp::now();
+        Record::new(id::next(time), time, action)
     }
 
     /// Looks at the cgroups that exist and enters each under its policy.
     pub(crate) fn enter_existing_cgroups(&self) {
         let entered = self.with_kernel(|kernel| {
             let policy = self.policy();
-            let mut policy_of = |path: &str| policy.scope_rules().classify(path);
+            let (rules, names) = (policy.scope_rules(), &self.pipeline.names);
+            let mut policy_of = |path: &str| scopes::decide(rules, names, path).policy;
             Ok(scopes::enter(
                 kernel,
                 &self.mount,
@@ -221,6 +224,13 @@ impl Agent {
             ))
         });
         if let (Ok(scoped), Ok(mut current)) = (entered, self.scoped.write()) {
+            let below = |path: &PathBuf| {
+                let below = path.strip_prefix(&self.mount).unwrap_or(path);
+                format!("/{}", below.display())
+            };
+            let paths: Vec<String> = scoped.iter().map(|(_, path)| below(path)).collect();
+            let wholes: HashSet<&str> = paths.iter().map(|path| own_cgroup(path)).collect();
+            self.pipeline.breaker().set_live(wholes.len());
             *current = scoped;
         }
     }
@@ -342,13 +352,15 @@ impl Agent {
                 .lock()
                 .map(|listen| listen.clone())
                 .unwrap_or_default(),
+            runtimes: self.pipeline.names.runtimes(&policy.workloads.runtimes),
+            tell: self.tell.report(),
             cgroup_root: policy.cgroup_root.clone(),
             journal: policy.journal.path.display().to_string(),
             records_lost: losses
                 .counts()
                 .map(|(cause, count)| (cause.to_owned(), count))
                 .collect(),
-            problems: self.problems(&losses),
+            problems: self.problems(&losses, &policy),
             notices: self
                 .notices
                 .lock()
@@ -366,17 +378,23 @@ impl Agent {
     }
 
     /// What is wrong now, and stops no guard.
-    fn problems(&self, losses: &Losses) -> Vec<String> {
+    fn problems(&self, losses: &Losses, policy: &Policy) -> Vec<String> {
         let journal = losses
             .reason()
             .map(|reason| format!("the last record could not be written to the journal: {reason}"));
         let listening = self.not_listening();
         let listening = listening.values().cloned();
         let privileges = self.missing_privileges.iter().cloned();
+        let names = &self.pipeline.names;
+        let nameless = names.problems(&policy.workloads.runtimes);
         journal
             .into_iter()
             .chain(listening)
             .chain(privileges)
+            .chain(nameless)
+            .chain(self.elsewhere())
+            .chain(self.trip_problems())
+            .chain(self.tell.problems())
             .collect()
     }
 }

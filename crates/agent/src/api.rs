@@ -14,6 +14,7 @@ use axum::{
 };
 use hayward_model::Guard;
 use hayward_respond::ActError;
+use hayward_tell::{TargetReport, TestReport};
 use serde::{Deserialize, Serialize};
 use tokio::{net::UnixListener, sync::watch};
 
@@ -21,10 +22,16 @@ use crate::{
     AgentError,
     act::{ActReport, ActRequest, RequestError},
     agent::Agent,
-    compat, metrics,
+    bans::BanReport,
+    breaker::TripReport,
+    compat,
+    grants::{GrantError, GrantReport, GrantRequest},
+    metrics,
     peer::{Peer, group_id},
     sightings,
     stream::{self, EventsQuery},
+    strikes::StrikesReport,
+    why::WhyReport,
     workloads::{FindError, WorkloadReport},
 };
 
@@ -54,6 +61,19 @@ impl From<RequestError> for ApiError {
             RequestError::Act(ActError::NotOurs { .. }) => StatusCode::CONFLICT,
             RequestError::Act(ActError::Impossible { .. }) => StatusCode::NOT_IMPLEMENTED,
             RequestError::Act(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+impl From<GrantError> for ApiError {
+    fn from(error: GrantError) -> Self {
+        let status = match error {
+            GrantError::Find(error) => return RequestError::from(error).into(),
+            GrantError::Act(error) => return RequestError::from(error).into(),
+            GrantError::Destination(_) => StatusCode::BAD_REQUEST,
+            GrantError::Off => StatusCode::CONFLICT,
+            GrantError::Kernel(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error.to_string())
     }
@@ -198,6 +218,15 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/forget", post(forget))
         .route("/v1/workloads", get(workloads))
         .route("/v1/act", post(act))
+        .route("/v1/why", get(why))
+        .route("/v1/strikes", get(strikes))
+        .route("/v1/grants", get(grants).post(grant))
+        .route("/v1/bans", get(ban_lists))
+        .route("/v1/forgive", post(forgive))
+        .route("/v1/breaker", get(trips))
+        .route("/v1/breaker/reset", post(reset))
+        .route("/v1/tell", get(told))
+        .route("/v1/tell/test", post(test_tell))
         .fallback(async || ApiError(StatusCode::NOT_FOUND, "there is no such path".to_owned()))
         .method_not_allowed_fallback(async || {
             let message = "this path has another method".to_owned();
@@ -277,6 +306,104 @@ async fn forget(
 
 async fn workloads(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<WorkloadReport>>, ApiError> {
     Ok(Json(aside(move || agent.workloads()).await?))
+}
+
+async fn strikes(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<StrikesReport>>, ApiError> {
+    Ok(Json(aside(move || agent.strikes()).await?))
+}
+
+/// Body of `POST /v1/forgive`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgiveRequest {
+    /// A workload's name or its beginning, a cgroup id, or a cgroup's path.
+    pub workload: String,
+}
+
+async fn forgive(
+    State(agent): State<Arc<Agent>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Result<Json<ForgiveRequest>, JsonRejection>,
+) -> Result<impl IntoResponse, ApiError> {
+    let actor = peer.operator(&agent)?;
+    let Json(request) = request?;
+    let forgiven = aside(move || agent.forgive(&request.workload, actor)).await?;
+    let forgiven = forgiven.map_err(RequestError::from)?;
+    Ok(Json(serde_json::json!({ "forgiven": forgiven })))
+}
+
+async fn trips(State(agent): State<Arc<Agent>>) -> Json<Vec<TripReport>> {
+    Json(agent.trips())
+}
+
+/// Body of `POST /v1/breaker/reset`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetRequest {
+    /// Id of a rule.
+    pub rule: String,
+}
+
+async fn reset(
+    State(agent): State<Arc<Agent>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Result<Json<ResetRequest>, JsonRejection>,
+) -> Result<impl IntoResponse, ApiError> {
+    let actor = peer.operator(&agent)?;
+    let Json(request) = request?;
+    agent
+        .reset_breaker(&request.rule, actor)
+        .map_err(|error| ApiError(StatusCode::NOT_FOUND, error.to_string()))?;
+    Ok(Json(serde_json::json!({ "rule": request.rule })))
+}
+
+async fn told(State(agent): State<Arc<Agent>>) -> Json<Vec<TargetReport>> {
+    Json(agent.tell.report())
+}
+
+async fn test_tell(
+    State(agent): State<Arc<Agent>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Json<Vec<TestReport>>, ApiError> {
+    peer.operator(&agent)?;
+    Ok(Json(agent.tell.test().await))
+}
+
+async fn grants(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<GrantReport>>, ApiError> {
+    let grants = aside(move || agent.grants()).await?;
+    Ok(Json(grants.map_err(GrantError::from)?))
+}
+
+async fn ban_lists(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<BanReport>>, ApiError> {
+    let lists = aside(move || agent.ban_lists()).await?;
+    Ok(Json(lists.map_err(GrantError::from)?))
+}
+
+async fn grant(
+    State(agent): State<Arc<Agent>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Result<Json<GrantRequest>, JsonRejection>,
+) -> Result<Json<GrantReport>, ApiError> {
+    let actor = peer.operator(&agent)?;
+    let Json(request) = request?;
+    let report = aside(move || agent.grant(&request, actor)).await?;
+    Ok(Json(report?))
+}
+
+/// Query of `GET /v1/why`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhyQuery {
+    workload: String,
+}
+
+async fn why(
+    State(agent): State<Arc<Agent>>,
+    query: Result<Query<WhyQuery>, QueryRejection>,
+) -> Result<Json<WhyReport>, ApiError> {
+    let Query(query) = query?;
+    let report = aside(move || agent.why(&query.workload)).await?;
+    Ok(Json(report.map_err(RequestError::from)?))
 }
 
 async fn act(

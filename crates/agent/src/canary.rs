@@ -4,7 +4,9 @@
 //! Only its death by SIGKILL counts: some kernels attach programs that never fire.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::{
@@ -26,6 +28,9 @@ pub(crate) const CANARY_RULE: &str = "hayward/canary";
 
 /// How long a canary rounds, if nobody ends it before.
 const ROUNDING: Duration = Duration::from_secs(2);
+
+/// How long a canary waits for what it has said. Over its own host that takes no time.
+const SUBSCRIBING: Duration = Duration::from_millis(100);
 
 /// The same for a drill, which has to be found first.
 const MINING: Duration = Duration::from_secs(20);
@@ -80,6 +85,24 @@ impl CanaryCgroup {
             .env_clear()
             .spawn()
     }
+
+    /// Starts a process that sends a datagram to its own host, and says whether that was refused.
+    pub(crate) fn send(&self) -> io::Result<bool> {
+        self.is_stopped("canary-sending")
+    }
+
+    /// Starts a process that subscribes to a pool that is none, and says whether that was refused.
+    pub(crate) fn subscribe(&self) -> io::Result<bool> {
+        self.is_stopped("canary-subscribing")
+    }
+
+    fn is_stopped(&self, canary: &str) -> io::Result<bool> {
+        let status = Command::new("/proc/self/exe")
+            .args([canary, &self.path.display().to_string()])
+            .env_clear()
+            .status()?;
+        Ok(status.success())
+    }
 }
 
 impl Drop for CanaryCgroup {
@@ -118,6 +141,28 @@ pub fn round(cgroup: &str) -> io::Result<()> {
     fs::write(Path::new(cgroup).join("cgroup.procs"), "0")?;
     hayward_kernel::round_irregularly(ROUNDING);
     Ok(())
+}
+
+/// What `hayward canary-sending CGROUP` does: joins the cgroup and sends a datagram to nobody. Says whether it was
+/// refused.
+pub fn send(cgroup: &str) -> io::Result<bool> {
+    fs::write(Path::new(cgroup).join("cgroup.procs"), "0")?;
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // The port of the protocol that throws everything away.
+    let sent = socket.send_to(b"canary", (Ipv4Addr::LOCALHOST, 9));
+    Ok(sent.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied))
+}
+
+/// What `hayward canary-subscribing CGROUP` does: joins the cgroup and subscribes to a pool that is itself, over a
+/// connection to its own host. Says whether it waited for that in vain.
+pub fn subscribe(cgroup: &str) -> io::Result<bool> {
+    fs::write(Path::new(cgroup).join("cgroup.procs"), "0")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut miner = TcpStream::connect(listener.local_addr()?)?;
+    let (mut pool, _) = listener.accept()?;
+    miner.write_all(b"{\"id\":1,\"method\":\"mining.subscribe\",\"params\":[]}\n")?;
+    pool.set_read_timeout(Some(SUBSCRIBING))?;
+    Ok(pool.read(&mut [0; 64]).is_err())
 }
 
 /// What `hayward canary-mining` does: holds as much memory as RandomX needs, and rounds as it does, for a while.

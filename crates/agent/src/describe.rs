@@ -9,8 +9,17 @@ use hayward_rules::{
 
 use crate::{clock, veil::Veil};
 
-/// The banned string that was found: in the line, or where the match lies past what was kept of it, in the window.
+/// What was to be reached, by name or by address, or the banned string that was found: in the line, or where the match lies past what was kept of
+/// it, in the window.
 pub(crate) fn matched(finding: &Finding, table: Option<&CommandTable>) -> Option<String> {
+    if let Some(pool) = &finding.evidence.pool
+        && pool.dialect.is_name()
+    {
+        return Some(pool.message.clone());
+    }
+    if let Some(destination) = &finding.evidence.destination {
+        return Some(destination.to_string());
+    }
     let (table, rule) = table.zip(finding.rule)?;
     let end = finding.evidence.match_end.filter(|end| *end > 0)?;
     let line = finding.process.command_line.as_bytes();
@@ -22,13 +31,13 @@ pub(crate) fn matched(finding: &Finding, table: Option<&CommandTable>) -> Option
     })
 }
 
-/// The journal's line. Nothing in it is of a secret rule, but its id.
+/// The journal's line, but for the workload's names, which may come later. Nothing in it is of a secret rule, but its id.
 pub(crate) fn describe(
     outcome: Outcome,
     rule: Option<&Rule>,
     matched: Option<String>,
-    mut workload: Option<Workload>,
-    veil: &Veil<'_>,
+    workload: Option<Workload>,
+    veil: &Veil,
 ) -> Record {
     let setting = decided_by_setting(&outcome.verdict.finding);
     let Verdict {
@@ -47,9 +56,6 @@ pub(crate) fn describe(
         &mut process,
         rule.is_some_and(|rule| rule.secret && !rule.executable.is_empty()),
     );
-    if let Some(workload) = &mut workload {
-        veil.workload(workload);
-    }
     let time = clock::timestamp(finding.boot_ns);
     Record {
         id: id::next(time),
@@ -72,6 +78,8 @@ pub(crate) fn describe(
         process: Some(process),
         workload,
         evidence: Some(evidence),
+        strike: None,
+        cause: None,
         actor: None,
         detail: outcome.error,
     }
@@ -84,6 +92,29 @@ fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)>
             "randomx",
             "its threads round as those of Monero miners do and nothing else is known to",
         ));
+    }
+    if finding.evidence.quarantined {
+        return Some(("egress", "this workload is quarantined"));
+    }
+    if finding.evidence.ban_list.is_some() {
+        return Some(("egress", "it is on a ban list"));
+    }
+    if finding.guard == Guard::Egress {
+        return Some(("egress", "this workload may not reach it"));
+    }
+    if finding.guard == Guard::Outbound {
+        return Some((
+            "outbound",
+            "its first contacts with others are those of somebody who scans",
+        ));
+    }
+    if let Some(pool) = &finding.evidence.pool {
+        let reason = if pool.dialect.is_name() {
+            "it is the name of a mining pool"
+        } else {
+            "what is said on this connection is what miners and pools say"
+        };
+        return Some(("pool", reason));
     }
     match (finding.rule, finding.done, &finding.evidence.unscanned) {
         (None, Some(Action::Killed), Some(_)) => Some((

@@ -5,17 +5,30 @@
 
 mod act;
 mod agent;
+mod answers;
 mod api;
+mod bans;
+mod breaker;
 mod canary;
 mod clock;
 mod compat;
 mod describe;
+mod egress;
+mod elsewhere;
 mod events;
+mod grants;
+mod kept;
 mod memory;
 mod metrics;
+mod names;
+mod network;
+mod node;
+mod notice;
 pub mod notify;
+mod outbound;
 mod peer;
 pub mod pipeline;
+mod pool;
 mod process;
 mod prove;
 mod randomx;
@@ -30,18 +43,27 @@ mod start;
 pub mod status;
 mod steer;
 mod stream;
+mod strikes;
 mod veil;
 mod watch;
+mod why;
 mod workloads;
 
 pub use act::{ActReport, ActRequest};
 pub use agent::{Agent, AgentError};
-pub use api::{ForgetRequest, OffRequest, ReloadRequest, serve};
+pub use api::{ForgetRequest, ForgiveRequest, OffRequest, ReloadRequest, ResetRequest, serve};
+pub use bans::{BanReport, bans_of};
+pub use breaker::TripReport;
 pub use canary::{
     copy_of_self, launch as launch_canary, mine as mine_as_canary, round as round_as_canary,
+    send as send_as_canary, subscribe as subscribe_as_canary,
 };
+pub use grants::{GrantReport, GrantRequest, Holds};
+pub use node::refuse_cutting_node;
 pub use reload::ReloadReport;
 pub use rules::rules_of;
 pub use start::Running;
 pub use status::StatusReport;
+pub use strikes::StrikesReport;
+pub use why::WhyReport;
 pub use workloads::WorkloadReport;

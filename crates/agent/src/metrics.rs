@@ -19,6 +19,11 @@ impl Agent {
         for guard in Guard::ALL {
             metrics.set_status(guard, self.guard_status(guard).0);
         }
+        let names = &self.pipeline.names;
+        metrics.set_containers_known(names.known());
+        metrics.set_records_nameless(names.nameless());
+        metrics.set_answers_lost(self.pipeline.answers.lost());
+        metrics.set_unanswered(hayward_workload::given_up());
         let guard = Guard::Command;
         if let Ok(tables) = self.pipeline.tables.read() {
             metrics.set_rules(
@@ -40,6 +45,22 @@ impl Agent {
             metrics.set_checked(guard, counters.rounding_samples);
             metrics.set_events_lost(guard, "ring-full", counters.rounding_lost);
             metrics.set_events_lost(guard, "no-room", counters.rounding_no_room);
+            let guard = Guard::Egress;
+            metrics.set_checked(guard, counters.egress_checked);
+            metrics.set_denied(guard, counters.egress_denied);
+            metrics.set_events_lost(guard, "ring-full", counters.egress_lost);
+            let guard = Guard::Outbound;
+            metrics.set_checked(guard, counters.outbound_contacts);
+            metrics.set_denied(guard, counters.outbound_denied);
+            metrics.set_events_lost(guard, "ring-full", counters.outbound_lost);
+            metrics.set_events_lost(guard, "no-room", counters.outbound_no_room);
+            let guard = Guard::Pool;
+            metrics.set_checked(guard, counters.pool_checked);
+            metrics.set_denied(guard, counters.pool_denied);
+            metrics.set_events_lost(guard, "ring-full", counters.pool_lost);
+            metrics.set_events_lost(guard, "no-room", counters.pool_no_room);
+            let lists = self.ban_lists().unwrap_or_default().into_iter();
+            metrics.set_banned(lists.map(|list| (list.name, list.refused)));
         }
         let undecodable = self
             .pipeline

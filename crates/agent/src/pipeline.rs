@@ -4,42 +4,86 @@
 
 use std::sync::{
     Arc, Mutex, RwLock,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use hayward_kernel::wire;
 use hayward_model::{
-    Action, Event, Finding, Mode, Outcome, Response, RoundingEvent, Verdict, Workload,
+    Action, CgroupEvent, Event, Finding, Guard, Mode, Outcome, Record, RoundingEvent, Verdict,
+    Workload,
 };
-use hayward_policy::Policy;
+use hayward_policy::{Decision, Policy};
 use hayward_record::Recorder;
 use hayward_respond::Killed;
 use hayward_rules::{
     Rule,
     table::{CommandTable, Judgement},
 };
-use hayward_workload::Cgroups;
+use hayward_workload::{Cgroups, in_time};
 use tokio::sync::broadcast;
 
 use crate::{
-    canary::CANARY_RULE, describe, process, randomx::Detectors, rules::Tables, seen::Seen,
+    agent::Agent,
+    answers::{Answer, Answers},
+    bans::BanLists,
+    breaker::{self, Breaker},
+    canary::CANARY_RULE,
+    describe,
+    egress::Refusals,
+    kept::Ended,
+    names::{Names, Unnamed},
+    notice::Notices,
+    process,
+    randomx::Detectors,
+    rules::Tables,
+    scope,
+    seen::Seen,
+    strikes::Strikes,
     veil::Veil,
 };
+
+/// Why a process runs that was to be ended.
+const HELD_UP: &str =
+    "the process holds up whoever asks when it started: it is ended once that is known";
 
 /// Everything that the way up needs, shared with whatever changes it.
 pub struct Pipeline {
     pub(crate) policy: RwLock<Arc<Policy>>,
     pub(crate) tables: RwLock<Tables>,
     pub(crate) cgroups: Mutex<Cgroups>,
+    /// What containers are called.
+    pub(crate) names: Names,
     pub(crate) recorder: Recorder,
     /// The `randomx` guard's detector.
     pub(crate) randomx: Mutex<Detectors>,
+    /// A miner was found, and the sensor does not know it yet.
+    pub(crate) found_miner: AtomicBool,
+    /// Which rules only observe, since they are new and act on too much.
+    pub(crate) breaker: Mutex<Breaker>,
+    /// Findings by workload, and what is to be done to workloads.
+    pub(crate) strikes: Mutex<Strikes>,
+    pub(crate) answers: Answers,
+    /// Words for those whose programs were killed.
+    pub(crate) notices: Notices,
+    /// What an earlier agent has recorded.
+    pub(crate) ended_before: Ended,
     /// What scans need not record again.
     pub(crate) seen: Mutex<Seen>,
     /// Deaths of canaries, which are no verdicts.
     pub(crate) canaries: AtomicU64,
     /// Id of the cgroup whose rounding is awaited as a proof; 0 once it was seen.
     pub(crate) rounding_canary: AtomicU64,
+    /// Id of the cgroup whose refusal is awaited as a proof; 0 once it was seen.
+    pub(crate) egress_canary: AtomicU64,
+    /// The same for the guard `outbound`.
+    pub(crate) outbound_canary: AtomicU64,
+    /// What was recorded of refusals lately.
+    pub(crate) refusals: Mutex<Refusals>,
+    /// The same two of the guard `pool`.
+    pub(crate) pool_canary: AtomicU64,
+    pub(crate) pool_refusals: Mutex<Refusals>,
+    /// Ban lists in force.
+    pub(crate) bans: Mutex<BanLists>,
     /// Where clients get what the sensor of `randomx` sees, while they ask for it.
     pub(crate) sightings: broadcast::Sender<Arc<RoundingEvent>>,
     /// Events that could not be read.
@@ -61,9 +105,16 @@ impl Pipeline {
     /// Takes one event to its end.
     pub fn take(&self, event: Event) {
         match event {
-            Event::Exec(event) => self.take_command(hayward_detect::exec(event)),
+            Event::Exec(event) => {
+                self.note_cgroup(event.cgroup_id, event.cgroup.as_deref());
+                self.take_command(hayward_detect::exec(event));
+            }
             Event::Running(event) => self.take_command(hayward_detect::running(event)),
             Event::Rounding(event) => self.take_rounding(&event),
+            Event::Cgroup(event) => self.take_cgroup(&event),
+            Event::Egress(event) => self.take_egress(event),
+            Event::Outbound(event) => self.take_outbound(event),
+            Event::Pool(event) => self.take_pool(event),
         }
     }
 
@@ -81,7 +132,19 @@ impl Pipeline {
             self.canaries.fetch_add(1, Relaxed);
             return;
         }
-        self.conclude(finding, rule, table.as_deref(), &current);
+        self.conclude(finding, rule, table.as_ref(), &current);
+    }
+
+    /// Where the cgroup lies: who looks later may not find it any more.
+    fn note_cgroup(&self, id: u64, path: Option<&str>) {
+        if let (Some(path), Ok(mut cgroups)) = (path, self.cgroups.lock()) {
+            cgroups.note(id, path);
+        }
+    }
+
+    fn take_cgroup(&self, event: &CgroupEvent) {
+        self.note_cgroup(event.cgroup_id, Some(&event.path));
+        self.names.made(&event.path);
     }
 
     /// The way from a finding to its record, the same for every guard. `table` is the one that judged, if any did.
@@ -89,34 +152,111 @@ impl Pipeline {
         &self,
         finding: Finding,
         rule: Option<&Rule>,
-        table: Option<&CommandTable>,
-        current: &CommandTable,
+        table: Option<&Arc<CommandTable>>,
+        current: &Arc<CommandTable>,
     ) {
         let policy = self.policy();
         let cgroup = finding.cgroup_id;
         let wanted = &policy.workloads.environment;
         let cgroups = self.cgroups.lock().ok();
         let workload = cgroups.map(|mut cgroups| cgroups.workload(cgroup, wanted));
-        let verdict = decide(&policy, finding, rule, workload.as_ref());
+        let path = workload.as_ref().map(|workload| workload.cgroup.as_str());
+        let scope = path
+            .filter(|path| !path.is_empty())
+            .map(|path| scope::decide(policy.scope_rules(), &self.names, path));
+        let randomx = (finding.guard == Guard::Randomx).then_some(&*breaker::RANDOMX);
+        let tried = rule.or(randomx);
+        let tripped = tried.is_some_and(|rule| self.breaker().is_tripped(rule, &policy.breaker));
+        let verdict = decide(&policy, finding, rule, tripped, scope.as_ref());
         let outcome = respond(verdict);
-        let matched = describe::matched(&outcome.verdict.finding, table);
+        let matched = describe::matched(&outcome.verdict.finding, table.map(AsRef::as_ref));
         if !self.is_news(&outcome, matched.as_deref()) {
             return;
         }
-        // Secrets of rules that were in force and of those that are: an event may be older than either.
-        let judged_by = table.filter(|t| t.generation() != current.generation());
-        let secrets: Vec<_> = [Some(current), judged_by]
-            .into_iter()
-            .flatten()
-            .map(CommandTable::secrets)
-            .filter(|secrets| !secrets.is_empty())
-            .collect();
-        let veil = Veil {
-            secrets: &secrets,
-            how: policy.journal.command_lines,
-        };
-        let record = describe::describe(outcome, rule, matched, workload, &veil);
+        let by = tried.map(|rule| (rule, table.map(AsRef::as_ref)));
+        let counted = self.count_against(&policy, &outcome, workload.as_ref(), by);
+        let guard = outcome.verdict.finding.guard;
+        let veil = Veil::new(current, table, policy.journal.command_lines);
+        let mut record = describe::describe(outcome, rule, matched, workload, &veil);
+        record.strike = counted.strike;
+        let mut answer = counted.answer.map(|answer| Answer {
+            cause: record.id.clone(),
+            rule: record.rule.clone(),
+            workload: record.workload.clone().map(|workload| Workload {
+                cgroup_id: answer.cgroup_id,
+                cgroup: answer.path.clone(),
+                ..workload
+            }),
+            veil: veil.clone(),
+            ..answer
+        });
+        // Where a name may say that nothing is to be done, it is waited for.
+        if !policy.scope_rules().is_by_name()
+            && let Some(answer) = answer.take()
+        {
+            self.answers.offer(answer);
+        }
+        self.write(Unnamed {
+            record,
+            veil,
+            answer,
+        });
+        if let Some((action, detail)) = counted.breaker {
+            self.recorder.record(&Record {
+                guard: Some(guard),
+                rule: tried.map(|rule| rule.id.clone()),
+                detail: Some(detail),
+                ..Agent::new_record(action)
+            });
+        }
+    }
+
+    /// Writes a record once its container's name is known, or nobody can be expected to tell it.
+    pub(crate) fn write(&self, unnamed: Unnamed) {
+        if let Some(unnamed) = self.names.wait(unnamed) {
+            self.finish(unnamed);
+        }
+    }
+
+    /// Writes a record, with the names that are known by now, and has its workload answered.
+    pub(crate) fn finish(&self, unnamed: Unnamed) {
+        let Unnamed {
+            mut record,
+            veil,
+            answer,
+        } = unnamed;
+        if let Some(workload) = &mut record.workload {
+            self.names.complete(workload);
+            veil.workload(workload);
+        }
         self.recorder.record(&record);
+        self.notices.tell(&record, &self.policy().notice);
+        if let Some(answer) = answer {
+            self.answers.offer(answer);
+        }
+    }
+
+    /// The same for one that was kept while it waited.
+    pub(crate) fn finish_kept(&self, unnamed: Unnamed) {
+        let id = unnamed.record.id.clone();
+        self.finish(unnamed);
+        self.names.release(&id);
+    }
+
+    /// Takes up a record that an earlier agent was about to write when it was killed.
+    pub(crate) fn take_left(&self, record: Record) {
+        let (Some(current), _) = self.tables_for(0) else {
+            return;
+        };
+        let veil = Veil::new(&current, None, self.policy().journal.command_lines);
+        let unnamed = Unnamed {
+            record,
+            veil,
+            answer: None,
+        };
+        if let Some(unnamed) = self.names.wait(unnamed) {
+            self.finish_kept(unnamed);
+        }
     }
 
     /// The table in force, and that of a generation.
@@ -142,9 +282,9 @@ impl Pipeline {
     fn is_news(&self, outcome: &Outcome, matched: Option<&str>) -> bool {
         let finding = &outcome.verdict.finding;
         let at_exec = finding.evidence.judged_at.as_deref() == Some("exec");
-        // What has been killed at its start will not be seen again.
+        // What has been killed at its start will not be seen again, but by the next agent.
         if at_exec && outcome.action == Action::Killed {
-            return true;
+            return !self.ended_before.has(&finding.process);
         }
         let is_new = self
             .seen
@@ -160,21 +300,20 @@ fn decide(
     policy: &Policy,
     finding: Finding,
     rule: Option<&Rule>,
-    workload: Option<&Workload>,
+    tripped: bool,
+    scope: Option<&Decision>,
 ) -> Verdict {
     let without_rule = match finding.done {
         Some(Action::Observed) => Mode::Observe,
         _ => Mode::Enforce,
     };
-    let mode = rule.map_or(without_rule, |rule| rule.mode);
+    let mode = match rule {
+        _ if tripped => Mode::Observe,
+        Some(rule) => rule.mode,
+        None => without_rule,
+    };
     let response = rule.and_then(|rule| rule.response);
-    let path = workload.map(|workload| workload.cgroup.as_str());
-    policy.judge(
-        finding,
-        mode,
-        response,
-        path.filter(|path| !path.is_empty()),
-    )
+    policy.judge(finding, mode, response, scope)
 }
 
 /// What the kernel could not judge is judged here, from /proc, by the rules in force now.
@@ -216,12 +355,17 @@ fn judge_unscanned(
 fn respond(verdict: Verdict) -> Outcome {
     let (action, error) = match (verdict.finding.done, verdict.mode, verdict.response) {
         (Some(done), ..) => (done, None),
-        (None, Mode::Enforce, Response::Kill) => {
+        (None, Mode::Enforce, response) if response.is_workloads() && !response.kills() => {
+            (Action::Answered, None)
+        }
+        (None, Mode::Enforce, response) if response.kills() => {
             let process = &verdict.finding.process;
-            match hayward_respond::kill(process.pid, process.start_boot_ns) {
-                Ok(Killed::Killed) => (Action::Killed, None),
-                Ok(other) => (Action::Missed, Some(other.to_string())),
-                Err(error) => (Action::Missed, Some(error.to_string())),
+            let (pid, start) = (process.pid, process.start_boot_ns);
+            match in_time(move || hayward_respond::kill(pid, start)) {
+                Some(Ok(Killed::Killed)) => (Action::Killed, None),
+                Some(Ok(other)) => (Action::Missed, Some(other.to_string())),
+                Some(Err(error)) => (Action::Missed, Some(error.to_string())),
+                None => (Action::Missed, Some(HELD_UP.to_owned())),
             }
         }
         (None, ..) => (Action::Observed, None),

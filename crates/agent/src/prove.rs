@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{PoisonError, atomic::Ordering},
+    sync::{
+        PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Kernel, Nudger};
+use hayward_kernel::{Kernel, NO_LIST, Nudger, Outbound, Pins};
 use hayward_model::{Guard, GuardStatus, Mode, ScopePolicy};
 
 use crate::{agent::Agent, canary::CanaryCgroup};
@@ -36,6 +39,9 @@ impl Agent {
             }
             (_, Guard::Command) => self.fly_canary(),
             (_, Guard::Randomx) => self.round_canary(),
+            (_, Guard::Egress) => self.send_canary(),
+            (_, Guard::Outbound) => self.contact_canary(),
+            (_, Guard::Pool) => self.subscribe_canary(),
         };
         let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
         match proof {
@@ -131,11 +137,37 @@ impl Agent {
         Ok(seen)
     }
 
+    /// A packet is refused where nothing may be reached, and that is told.
+    fn send_canary(&self) -> Result<(), String> {
+        let policy = ScopePolicy::OUT.with_egress(Mode::Enforce, NO_LIST);
+        let (cgroup, id) = self.cgroup_under(policy)?;
+        refused(&self.pipeline.egress_canary, id, || cgroup.send())
+    }
+
+    /// A packet is stopped where the kernel was asked to, and that is told.
+    fn contact_canary(&self) -> Result<(), String> {
+        let (cgroup, id) = self.canary_cgroup(Guard::Outbound, Mode::Enforce)?;
+        let proof = Outbound::open(&Pins::new(&self.policy().pins));
+        proof
+            .and_then(|outbound| outbound.prove(id))
+            .map_err(|error| error.to_string())?;
+        refused(&self.pipeline.outbound_canary, id, || cgroup.send())
+    }
+
+    /// What miners say is refused, and that is told.
+    fn subscribe_canary(&self) -> Result<(), String> {
+        let (cgroup, id) = self.canary_cgroup(Guard::Pool, Mode::Enforce)?;
+        refused(&self.pipeline.pool_canary, id, || cgroup.subscribe())
+    }
+
     /// A cgroup for a canary of this guard, and its id.
     fn canary_cgroup(&self, guard: Guard, mode: Mode) -> Result<(CanaryCgroup, u64), String> {
+        self.cgroup_under(ScopePolicy::of(guard, mode))
+    }
+
+    fn cgroup_under(&self, policy: ScopePolicy) -> Result<(CanaryCgroup, u64), String> {
         let cgroup = CanaryCgroup::create(&self.root)
             .map_err(|error| format!("no cgroup for the canary: {error}"))?;
-        let policy = ScopePolicy::of(guard, mode);
         let entered = cgroup
             .id()
             .map_err(|error| error.to_string())
@@ -150,6 +182,27 @@ impl Agent {
                 "the canary could not be brought into scope: {error}"
             )),
         }
+    }
+}
+
+/// Whether what a canary in a cgroup does was refused, and its event came through.
+fn refused(
+    awaited: &AtomicU64,
+    id: u64,
+    does: impl FnOnce() -> std::io::Result<bool>,
+) -> Result<(), String> {
+    awaited.store(id, Ordering::Relaxed);
+    let refused = does();
+    let seen = wait_until(|| awaited.load(Ordering::Relaxed) == 0);
+    awaited.store(0, Ordering::Relaxed);
+    match refused {
+        Ok(true) if seen => Ok(()),
+        Ok(true) => Err("the canary was refused and its event did not arrive".to_owned()),
+        Ok(false) => Err(
+            "the canary was not refused: this kernel attaches the programs and does not run them"
+                .to_owned(),
+        ),
+        Err(error) => Err(format!("the canary could not be started: {error}")),
     }
 }
 

@@ -3,15 +3,13 @@
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use hayward_detect::randomx::{Mining, Randomx, Settings};
-use hayward_model::{
-    Action, Evidence, Finding, Guard, MiningEvidence, Process, RoundingEvent, joined,
-};
+use hayward_model::{Action, Evidence, Finding, Guard, MiningEvidence, Process, RoundingEvent};
 use hayward_policy::RandomxEvidence;
 
 use crate::{
     memory::{self, CACHE_MIB, Memory},
     pipeline::Pipeline,
-    process,
+    process, scope,
 };
 
 /// How many forefathers are looked at: as many as a miner needs that hides in its children's short lives.
@@ -60,6 +58,11 @@ enum Against {
 }
 
 impl Pipeline {
+    /// Whether a miner was found since this was last asked.
+    pub(crate) fn take_found(&self) -> bool {
+        self.found_miner.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes what was seen of one thread.
     pub(crate) fn take_rounding(&self, event: &RoundingEvent) {
         let awaited = &self.rounding_canary;
@@ -79,15 +82,28 @@ impl Pipeline {
         };
         let metrics = self.recorder.metrics();
         metrics.observe_decision(Guard::Randomx, mining.seconds);
-        let needed = self.policy().randomx.evidence;
+        let needed = self.evidence_in(event.cgroup_id);
         let mut events = vec![event.clone()];
         if against == Against::Workload {
             events.extend(self.forefathers(event));
         }
         for event in events {
             let finding = finding(&event, &mining, memory::read(event.pid), needed);
+            let lacks = finding.evidence.mining.as_ref().map(|mining| &mining.lacks);
+            if lacks.is_some_and(Option::is_none) {
+                self.found_miner.store(true, Ordering::Relaxed);
+            }
             self.conclude(finding, None, None, &current);
         }
+    }
+
+    /// What is asked for beside the rounding in a cgroup.
+    fn evidence_in(&self, cgroup: u64) -> RandomxEvidence {
+        let policy = self.policy();
+        let cgroups = self.cgroups.lock().ok();
+        let path = cgroups.and_then(|mut cgroups| cgroups.path_of(cgroup));
+        let scope = path.map(|path| scope::decide(policy.scope_rules(), &self.names, &path));
+        policy.evidence_in(scope.as_ref())
     }
 
     /// The processes that begot a short-lived one: those above it in its cgroup that run the same file. They hold what
@@ -106,7 +122,10 @@ impl Pipeline {
         let mut parent = event.parent_pid;
         while forefathers.len() < MOST_FOREFATHERS && parent > 1 {
             let related = process::executable_file(parent) == Some(executable)
-                && process::cgroup_path(parent).as_deref() == Some(&path);
+                && self
+                    .cgroups
+                    .lock()
+                    .is_ok_and(|cgroups| cgroups.holds(&path, parent));
             let Some(running) = process::read(parent).filter(|_| related) else {
                 break;
             };
@@ -138,25 +157,22 @@ fn finding(
     needed: RandomxEvidence,
 ) -> Finding {
     let lacks = lacks(mining, memory, needed);
-    let running = process::read(event.pid)
-        .filter(|running| process::is_same(running.start_boot_ns, event.start_boot_ns));
-    let (executable, command_line) = running.map_or_else(Default::default, |running| {
-        (running.executable, joined(&running.arguments))
-    });
+    let mut process = Process {
+        pid: event.pid,
+        parent_pid: event.parent_pid,
+        start_boot_ns: event.start_boot_ns,
+        uid: event.uid,
+        comm: event.comm.clone(),
+        executable: String::new(),
+        command_line: String::new(),
+        command_line_bytes: 0,
+    };
+    process::complete(&mut process);
     Finding {
         guard: Guard::Randomx,
         rule: None,
         generation: 0,
-        process: Process {
-            pid: event.pid,
-            parent_pid: event.parent_pid,
-            start_boot_ns: event.start_boot_ns,
-            uid: event.uid,
-            comm: event.comm.clone(),
-            executable: String::from_utf8_lossy(&executable).into_owned(),
-            command_line: String::from_utf8_lossy(&command_line).into_owned(),
-            command_line_bytes: u32::try_from(command_line.len()).unwrap_or(u32::MAX),
-        },
+        process,
         cgroup_id: event.cgroup_id,
         boot_ns: event
             .samples

@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
 
-use hayward_model::{Action, Actor};
+use hayward_model::{Action, Actor, Guard};
 use hayward_policy::Policy;
 use hayward_rules::{
     Rule, diff,
     table::{CommandTable, Judgement},
 };
 
-use crate::{AgentError, agent::Agent, rules::Tables, scope, start, watch::Stamps};
+use crate::{
+    AgentError, agent::Agent, bans::bans_of, egress, node::refuse_cutting_node, pool,
+    rules::Tables, scope, start, watch::Stamps,
+};
 
 /// What a reload did, or would do.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
@@ -47,6 +50,22 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
         ("log", old.log != new.log),
         ("compat", old.compat_cryptnono != new.compat_cryptnono),
         ("scan", old.command.scan != new.command.scan),
+        (
+            "guards.egress",
+            old.lists(Guard::Egress) != new.lists(Guard::Egress),
+        ),
+        (
+            "guards.outbound",
+            old.lists(Guard::Outbound) != new.lists(Guard::Outbound),
+        ),
+        (
+            "guards.pool",
+            old.lists(Guard::Pool) != new.lists(Guard::Pool),
+        ),
+        (
+            "workloads.runtimes",
+            old.workloads.runtimes != new.workloads.runtimes,
+        ),
     ];
     let changed = changed.into_iter().filter(|(_, changed)| *changed);
     changed.map(|(key, _)| key.to_owned()).collect()
@@ -75,10 +94,13 @@ impl Agent {
     }
 
     fn try_reload(&self, dry_run: bool) -> Result<ReloadReport, AgentError> {
-        let policy = Policy::load(self.settings_file.as_deref())?;
+        let mut policy = Policy::load(self.settings_file.as_deref())?;
         let stamps = Stamps::take(self.settings_file.as_deref(), &policy);
         let generation = self.generation.load(Ordering::Relaxed) + 1;
         let (_, table) = start::compile(&policy, &self.canary_argument, generation)?;
+        let bans = bans_of(&policy)?;
+        refuse_cutting_node(&policy, &bans)?;
+        let targets = hayward_tell::prepare(&policy.tell)?;
         let old = self
             .pipeline
             .tables
@@ -96,21 +118,35 @@ impl Agent {
             would_stop: Vec::new(),
             needs_restart: needs_restart(&self.policy(), &policy),
         };
+        if start::may_quarantine(&policy, &table) && !self.judges_packets() {
+            let key = "response: quarantine".to_owned();
+            let known = report
+                .needs_restart
+                .iter()
+                .any(|key| key == "guards.egress");
+            report.needs_restart.extend((!known).then_some(key));
+        }
         if dry_run {
             report.would_stop = self.would_stop(&table);
             return Ok(report);
         }
+        self.put_bans_in_force(&policy, &bans)?;
+        policy = egress::number(policy)?;
         let table = Arc::new(table);
+        self.pipeline.breaker().prepare(&table, &policy.breaker);
         self.change_tables(|tables| tables.announce(table.clone()));
         if let Err(error) = self.put_in_force(&table, Arc::new(policy)) {
             self.change_tables(Tables::withdrawn);
             return Err(error);
         }
         self.generation.store(generation, Ordering::Relaxed);
+        self.weigh_contacts();
+        self.tell.replace(targets);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;
         }
         self.change_tables(Tables::arrived);
+        self.pipeline.breaker().arrived(&table);
         self.refresh_metrics();
         hayward_kernel::release_unused_memory();
         Ok(report)
@@ -128,11 +164,13 @@ impl Agent {
         let (from, to) = (old.scope_rules(), policy.scope_rules());
         let mut between = start::kernel_options(&old, &self.root);
         between.users_policy = from.general().milder(to.general());
+        between.by_name |= to.is_by_name();
         between.uid_min = between.uid_min.filter(|_| to.users());
         let result = self.with_kernel(|kernel| {
             kernel.write_cells(&between)?;
             scope::enter(kernel, &self.mount, &self.root, &mut |path| {
-                from.classify(path).milder(to.classify(path))
+                let by = |rules| scope::decide(rules, &self.pipeline.names, path).policy;
+                by(from).milder(by(to))
             });
             kernel.replace_tables(table.words(), to.table().words())?;
             kernel.write_cells(&start::kernel_options(&policy, &self.root))?;
@@ -148,7 +186,9 @@ impl Agent {
         }
         // Under the new policy, or again under the old one.
         self.enter_existing_cgroups();
-        Ok(result?)
+        self.forget_old_lists();
+        result?;
+        Ok(pool::write_domains(&policy)?)
     }
 
     /// Recorded command lines that were not stopped and that `table` would stop. Masked ones are judged as recorded.

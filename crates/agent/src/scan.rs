@@ -76,6 +76,10 @@ fn judge(table: &CommandTable, pid: u32, cgroup_id: u64) -> Option<Event> {
         Judgement::Observed { rule, end } => (rule, end, false, true),
         Judgement::Banned { rule, end } => (rule, end, false, false),
     };
+    // The kernel may have killed it a moment ago: it is still there then, with its command line, and recorded already.
+    if process::is_ending(pid) {
+        return None;
+    }
     Some(Event::Running(RunningEvent {
         boot_ns: now,
         generation: table.generation(),

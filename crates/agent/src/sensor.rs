@@ -125,6 +125,9 @@ impl Sensor {
         let attached = self.attached_at.as_mut();
         let attached = attached.map(|at| now.duration_since(std::mem::replace(at, now)));
         let evidence = self.agent.pipeline.suspects() > 0;
+        if self.agent.pipeline.take_found() {
+            self.steer.begin_anew();
+        }
         let rates = self.steer.rates(&steer::stat(), &seen, evidence);
         let affordable = match self.steer.often() {
             true => AFFORDABLE_CALLS * SUSPICION,

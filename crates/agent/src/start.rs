@@ -13,26 +13,39 @@ use std::{
 };
 
 use hayward_kernel::{
-    Kernel, KernelError, KernelOptions, Variant, missing_privileges, require_privileges, size_class,
+    Kernel, KernelError, KernelOptions, Pins, Variant, missing_privileges, require_privileges,
+    size_class,
 };
-use hayward_model::{Action, Guard, GuardStatus};
+use hayward_model::{Action, Guard, GuardStatus, Record, Response};
 use hayward_policy::Policy;
-use hayward_record::{JournalOptions, Metrics, Recorder};
+use hayward_record::{JournalOptions, Metrics, Query, Recorder};
 use hayward_respond::Restrictions;
-use hayward_rules::table::CommandTable;
+use hayward_rules::{BanList, table::CommandTable};
+use hayward_tell::{Tell, prepare};
 use hayward_workload::{Cgroups, cgroup2_mount};
+use jiff::Timestamp;
 
 use crate::{
     AgentError,
     agent::Agent,
+    answers::{self, Answers},
+    bans::bans_of,
+    breaker::Breaker,
     canary, clock,
     compat::Cryptnono,
-    events,
+    egress, events,
+    kept::{Ended, Kept},
+    names::{self, Names},
+    node::refuse_cutting_node,
+    notice::Notices,
+    outbound,
     pipeline::Pipeline,
+    pool,
     prove::{UNSEEN, Unproven},
     rules::{Tables, canary_rule, first_generation, rules_of},
     scan::ScanCost,
     sensor, sightings,
+    strikes::Strikes,
     watch::{self, Stamps, Watch},
 };
 
@@ -45,20 +58,30 @@ pub struct Running {
     pub agent: Arc<Agent>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    /// The thread that completes records, which ends when the others make none any more.
+    names: JoinHandle<()>,
+    /// The thread that answers workloads, the last to end.
+    answers: JoinHandle<()>,
 }
 
 impl Running {
     /// Ends the threads and says so in the journal. What is pinned stays in force.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
+        let join = |thread: JoinHandle<()>| {
             thread.thread().unpark();
             if thread.join().is_err() {
                 tracing::error!("a thread of the agent had panicked");
             }
-        }
+        };
+        self.threads.into_iter().for_each(join);
+        self.agent.pipeline.names.stop();
+        join(self.names);
+        self.agent.pipeline.answers.stop();
+        join(self.answers);
         let detail = "enforcement goes on without the agent, until the lease runs out".to_owned();
         self.agent.record_act(Action::Stopped, None, None, detail);
+        self.agent.tell.stop();
     }
 }
 
@@ -82,23 +105,69 @@ impl Agent {
         let generation = first_generation();
         let watch = Watch::since(Stamps::take(settings_file.as_deref(), &policy));
         let (mut notices, table) = compile(&policy, &canary_argument, generation)?;
+        let bans = bans_of(&policy)?;
+        notices.extend(refuse_cutting_node(&policy, &bans)?);
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
         let appended = tokio::sync::watch::Sender::new(());
-        let recorder = open_recorder(&policy, cryptnono.clone(), appended.clone())?;
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
+        let recorder = open_recorder(&policy, metrics.clone())?;
+        let tell = Tell::start(prepare(&policy.tell)?, metrics);
+        let tell = Arc::new(tell.map_err(|source| AgentError::Thread { source })?);
+        let recorder = pass_on(recorder, appended.clone(), cryptnono.clone(), tell.clone());
+        let left = Kept::beside(&policy.journal.path).left(&recorder.reader());
+        let ended_before = Ended::of(&recorder.reader(), &left);
+        let mut strikes = Strikes::default();
+        let recent = Query {
+            since: Some(strikes_since(&policy)),
+            ..Query::default()
+        };
+        if let Ok(records) = recorder.reader().query(recent) {
+            let records = records.filter_map(Result::ok).chain(left.iter().cloned());
+            strikes.restore(records, &policy.strikes);
+        }
         let (restrictions, problem) = Restrictions::open(&policy.journal.path);
         notices.extend(problem);
-        let (kernel, unproven) = load_kernel(&policy, &root, &table)?;
+        let (mut breaker, problem) = Breaker::open(&policy.journal.path);
+        notices.extend(problem);
+        let names = Names::keeping_records_beside(&policy.journal.path);
+        let policy = egress::number(policy)?;
+        let judges = may_quarantine(&policy, &table) || restrictions.quarantine_any();
+        let options = KernelOptions {
+            network: Guard::ALL
+                .into_iter()
+                .filter(|guard| policy.lists(*guard) || (*guard == Guard::Egress && judges))
+                .collect(),
+            ..kernel_options(&policy, &root)
+        };
+        let (kernel, unproven) = load_kernel(&options, &policy, &table)?;
+        if kernel.is_some() {
+            breaker.attach(&Pins::new(&policy.pins));
+        }
+        breaker.prepare(&table, &policy.breaker);
         let adopted = kernel.as_ref().is_some_and(Kernel::adopted);
         let agent = Arc::new(Agent {
             pipeline: Pipeline {
                 policy: RwLock::new(Arc::new(policy)),
                 tables: RwLock::new(Tables::new(table)),
                 cgroups: Mutex::new(Cgroups::new(mount.clone())),
+                names,
+                breaker: Mutex::new(breaker),
+                strikes: Mutex::new(strikes),
+                answers: Answers::default(),
+                notices: Notices::default(),
                 recorder,
                 randomx: Mutex::default(),
+                found_miner: AtomicBool::new(false),
                 rounding_canary: AtomicU64::new(0),
+                egress_canary: AtomicU64::new(0),
+                outbound_canary: AtomicU64::new(0),
+                pool_canary: AtomicU64::new(0),
+                pool_refusals: Mutex::default(),
+                refusals: Mutex::default(),
+                bans: Mutex::default(),
+                ended_before,
                 seen: Mutex::default(),
                 canaries: AtomicU64::new(0),
                 sightings: sightings::channel(),
@@ -119,23 +188,38 @@ impl Agent {
             missing_privileges,
             cryptnono,
             watch: Mutex::new(watch),
+            tell,
             reloading: Mutex::new(()),
             appended,
             started: Instant::now(),
             adopted,
             notices: Mutex::new(notices),
         });
-        agent.bring_into_force()
+        agent.bring_into_force(left, &bans)
     }
 
-    fn bring_into_force(self: Arc<Self>) -> Result<Running, AgentError> {
+    fn bring_into_force(
+        self: Arc<Self>,
+        left: Vec<Record>,
+        bans: &[BanList],
+    ) -> Result<Running, AgentError> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
+        let names = names::start(self.clone())?;
+        let answers = answers::start(self.clone())?;
+        for record in left {
+            self.pipeline.take_left(record);
+        }
         let loaded = self.kernel.lock().is_ok_and(|kernel| kernel.is_some());
         if loaded {
             self.tell_what_happened_meanwhile();
+            egress::write_lists(&self.policy())?;
+            pool::write_domains(&self.policy())?;
+            self.put_bans_in_force(&self.policy(), bans)?;
             self.with_kernel(Kernel::activate)?;
             self.enter_existing_cgroups();
+            self.forget_old_lists();
+            self.weigh_contacts();
             threads.push(events::start(self.clone(), stop.clone())?);
             for guard in Guard::ALL {
                 self.prove(guard);
@@ -170,6 +254,8 @@ impl Agent {
             agent: self,
             stop,
             threads,
+            names,
+            answers,
         })
     }
 
@@ -218,6 +304,13 @@ impl Agent {
     }
 }
 
+/// From when on records tell of strikes that count. Ids of cgroups are those of this boot.
+fn strikes_since(policy: &Policy) -> Timestamp {
+    let boot = clock::timestamp(0);
+    let window = Timestamp::now().checked_sub(policy.strikes.window);
+    window.map_or(boot, |since| since.max(boot))
+}
+
 fn beat_interval(policy: &Policy) -> Duration {
     if policy.lease.is_zero() {
         SLOWEST_BEAT
@@ -238,44 +331,50 @@ pub(crate) fn compile(
     let table = CommandTable::compile(rules, generation, clock::to_boot_ns)?;
     // Asked here, so that a dry run says it too.
     size_class(table.words().len() * 4)?;
-    Ok((set.notices, table))
+    let notices = policy.warnings.iter().cloned().chain(set.notices);
+    Ok((notices.collect(), table))
 }
 
-fn open_recorder(
-    policy: &Policy,
-    cryptnono: Option<Arc<Cryptnono>>,
-    appended: tokio::sync::watch::Sender<()>,
-) -> Result<Recorder, AgentError> {
+fn open_recorder(policy: &Policy, metrics: Arc<Metrics>) -> Result<Recorder, AgentError> {
     let options = JournalOptions {
         directory: policy.journal.path.clone(),
         keep: policy.journal.keep,
         max_bytes: policy.journal.max_bytes,
     };
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
-    let recorder = Recorder::open(options, metrics)?;
-    let recorder = recorder.also(move |_| appended.send_modify(|()| {}));
-    Ok(match cryptnono {
+    Ok(Recorder::open(options, metrics)?)
+}
+
+/// Who gets every record, beside journal, log and metrics.
+fn pass_on(
+    recorder: Recorder,
+    appended: tokio::sync::watch::Sender<()>,
+    cryptnono: Option<Arc<Cryptnono>>,
+    tell: Arc<Tell>,
+) -> Recorder {
+    let recorder = recorder
+        .also(move |_| appended.send_modify(|()| {}))
+        .also(move |record| tell.offer(record));
+    match cryptnono {
         Some(cryptnono) => recorder.also(move |record| cryptnono.record(record)),
         None => recorder,
-    })
+    }
 }
 
 /// A kernel that cannot carry a guard makes it absent, and the agent runs all the same: what is missing shows in the
 /// status. What an operator can mend (a second agent, privileges, no bpffs) is an error.
 fn load_kernel(
+    options: &KernelOptions,
     policy: &Policy,
-    root: &Path,
     table: &CommandTable,
 ) -> Result<(Option<Kernel>, Unproven), AgentError> {
     let scope = policy.scope_rules().table();
-    let (kernel, failure) =
-        match Kernel::load(&kernel_options(policy, root), table.words(), scope.words()) {
-            Ok(kernel) => (Some(kernel), String::new()),
-            Err(error @ (KernelError::Libbpf { .. } | KernelError::NoTypeInformation)) => {
-                (None, error.to_string())
-            }
-            Err(error) => return Err(error.into()),
-        };
+    let (kernel, failure) = match Kernel::load(options, table.words(), scope.words()) {
+        Ok(kernel) => (Some(kernel), String::new()),
+        Err(error @ (KernelError::Libbpf { .. } | KernelError::NoTypeInformation)) => {
+            (None, error.to_string())
+        }
+        Err(error) => return Err(error.into()),
+    };
     let unproven = Guard::ALL.map(|guard| {
         let failure = match &kernel {
             Some(kernel) => kernel.failure(guard).map(ToString::to_string),
@@ -290,6 +389,15 @@ fn load_kernel(
     Ok((kernel, unproven.into()))
 }
 
+/// Whether what leaves workloads is to be judged: by the guard `egress`, or because some finding may lead to a quarantine.
+pub(crate) fn may_quarantine(policy: &Policy, table: &CommandTable) -> bool {
+    let mut rules = table.rules().iter();
+    policy.lists(Guard::Egress)
+        || policy.may_quarantine()
+        || rules.any(|rule| rule.response == Some(Response::Quarantine))
+}
+
+/// But for where programs on packets are put, which only matters when they are loaded.
 pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
     KernelOptions {
         pins: policy.pins.clone(),
@@ -297,6 +405,10 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
         lease: policy.lease,
         uid_min: policy.scope_rules().users().then(uid_min),
         users_policy: policy.scope_rules().general(),
+        by_name: policy.scope_rules().is_by_name(),
+        root: root.to_owned(),
+        network: Vec::new(),
+        outbound: outbound::limits(&policy.outbound),
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
         variants: Variant::ALL,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use hayward_kernel::Counters;
 use hayward_model::{Guard, GuardStatus};
+use hayward_tell::TargetReport;
+use hayward_workload::SocketState;
 use serde::{Deserialize, Serialize};
 
 /// `hayward status --json`.
@@ -21,6 +23,12 @@ pub struct StatusReport {
     pub guards: BTreeMap<String, GuardReport>,
     /// Where metrics are served.
     pub metrics: MetricsReport,
+    /// Container runtimes that tell names, by their sockets. Usual sockets that there are not are left out.
+    #[serde(default)]
+    pub runtimes: BTreeMap<String, SocketState>,
+    /// Who is told of records.
+    #[serde(default)]
+    pub tell: Vec<TargetReport>,
     /// The cgroup outside which nothing is acted on.
     pub cgroup_root: String,
     /// Where the journal lies.
@@ -84,9 +92,20 @@ pub struct MetricsReport {
 pub(crate) fn by_name(counters: &Counters, guard: Guard) -> BTreeMap<String, u64> {
     let totals = counters.by_name();
     totals
-        .filter(|(name, _)| name.starts_with("rounding") == (guard == Guard::Randomx))
+        .filter(|(name, _)| owner(name) == guard)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// Whose counter it is, by its name.
+fn owner(counter: &str) -> Guard {
+    match counter.split_once('_') {
+        Some(("rounding", _)) => Guard::Randomx,
+        Some(("egress", _)) => Guard::Egress,
+        Some(("outbound", _)) => Guard::Outbound,
+        Some(("pool", _)) => Guard::Pool,
+        _ => Guard::Command,
+    }
 }
 
 /// What the kernel's totals say has gone unguarded, and what to do about it.

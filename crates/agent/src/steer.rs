@@ -16,7 +16,7 @@ const BUSY_FOR: u32 = 8;
 /// there is a suspect. Those that show nobody who rounds oddly are half as many.
 const SELDOM: u32 = 2;
 const USUAL: u32 = 30;
-const OFTEN: u32 = 80;
+const OFTEN: u32 = 160;
 /// So long, in intervals, programs in scope are expected on a processor where they were seen last, or that was idle.
 const EXPECTED: u32 = 20;
 /// So long, in intervals, odd rounding alone is worth interrupting often: a miner is decided in a tenth of that.
@@ -101,6 +101,11 @@ impl Steer {
             (true, true, true) => OFTEN,
         };
         self.processors.iter().map(rate).collect()
+    }
+
+    /// Whoever rounded oddly was found. Who does so next is another, and looked at as often.
+    pub(crate) fn begin_anew(&mut self) {
+        self.odd = 0;
     }
 
     /// Whether somebody may be mining, as it was when rates were last asked for.
@@ -207,6 +212,18 @@ mod tests {
             assert_eq!(rate(false, false), OFTEN, "it may only pause");
         }
         assert_eq!(rate(false, false), USUAL);
+    }
+
+    #[test]
+    fn the_next_miner_is_looked_at_as_often_as_the_one_that_was_found() {
+        let mut steer = Steer::default();
+        for interval in 1..=3 * u64::from(WORTH) {
+            if interval % 8 == 0 {
+                steer.begin_anew();
+            }
+            let rates = steer.rates(&after(interval, 100), &seen(interval, interval), false);
+            assert_eq!(rates, [OFTEN, 0], "{interval}");
+        }
     }
 
     #[test]

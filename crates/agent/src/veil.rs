@@ -1,10 +1,10 @@
 //! Masking what is about to be written. Nothing of a secret rule may stand in a record, whichever rule decided.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use hayward_model::{Evidence, Process, Workload};
 use hayward_record::{CommandLines, mask, mask::MASK, mask::RECORDED_BYTES};
-use hayward_rules::table::{Cut, Secrets};
+use hayward_rules::table::{CommandTable, Cut, Secrets};
 
 /// The kernel's names of programs have at most so many bytes.
 const COMM_BYTES: usize = 15;
@@ -13,20 +13,40 @@ const PATH_BYTES: usize = 256;
 const PATH_COMPONENTS: usize = 32;
 
 /// What must not be written.
-pub(crate) struct Veil<'a> {
-    /// Of the table that judged, and of the one in force.
-    pub(crate) secrets: &'a [&'a Secrets],
-    pub(crate) how: CommandLines,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Veil {
+    /// The table that judged, and the one in force: an event may be older than either, and hold a secret of both.
+    tables: Vec<Arc<CommandTable>>,
+    how: CommandLines,
 }
 
-impl Veil<'_> {
+impl Veil {
+    /// `judged_by` is none where no table judged.
+    pub(crate) fn new(
+        current: &Arc<CommandTable>,
+        judged_by: Option<&Arc<CommandTable>>,
+        how: CommandLines,
+    ) -> Self {
+        let judged_by = judged_by.filter(|table| table.generation() != current.generation());
+        let tables = [Some(current), judged_by].into_iter().flatten();
+        let tables = tables.filter(|table| !table.secrets().is_empty());
+        Self {
+            tables: tables.cloned().collect(),
+            how,
+        }
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Secrets> {
+        self.tables.iter().map(|table| table.secrets())
+    }
+
     /// Masks all that is known of a process. `wholly` where its very name is the secret.
     pub(crate) fn process(&self, process: &mut Process, wholly: bool) {
         let path = &process.executable;
         let components = path.bytes().filter(|byte| *byte == b'/').count();
         let path_cut = path.len() >= PATH_BYTES || components >= PATH_COMPONENTS;
-        let named = |secrets: &&Secrets| secrets.names_executable(path.as_bytes(), path_cut);
-        if wholly || self.secrets.iter().any(named) {
+        let named = |secrets: &Secrets| secrets.names_executable(path.as_bytes(), path_cut);
+        if wholly || self.secrets().any(named) {
             for text in [
                 &mut process.executable,
                 &mut process.comm,
@@ -60,6 +80,9 @@ impl Veil<'_> {
         };
         let window = evidence.match_window.take().filter(|_| !wholly);
         evidence.match_window = window.map(|window| self.line(&window, cut));
+        if let Some(pool) = &mut evidence.pool {
+            pool.message = self.line(&pool.message, cut);
+        }
     }
 
     /// Masks what a workload's owner may have named.
@@ -75,7 +98,13 @@ impl Veil<'_> {
             workload.image.as_mut(),
         ];
         let outer = workload.within.iter_mut();
-        let outer = outer.flat_map(|outer| [Some(&mut outer.id), outer.name.as_mut()]);
+        let outer = outer.flat_map(|outer| {
+            [
+                Some(&mut outer.id),
+                outer.name.as_mut(),
+                outer.image.as_mut(),
+            ]
+        });
         for text in texts.into_iter().chain(outer).flatten() {
             *text = self.text(text, Cut::default());
         }
@@ -102,12 +131,12 @@ impl Veil<'_> {
     }
 
     fn ranges(&self, text: &str, cut: Cut) -> Vec<Range<usize>> {
-        let find = |secrets: &&Secrets| {
+        let find = |secrets: &Secrets| {
             // What lies further back is not recorded.
             let looked_at = text.len().min(RECORDED_BYTES + secrets.longest());
             secrets.ranges(&text.as_bytes()[..looked_at], cut)
         };
-        self.secrets.iter().flat_map(find).collect()
+        self.secrets().flat_map(find).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hayward_policy::Policy;
+use hayward_policy::{Policy, TellSettings, TellTarget};
 
 use crate::agent::Agent;
 
@@ -29,8 +29,17 @@ impl Stamps {
             .map(Path::to_owned)
             .into_iter()
             .chain(policy.identity.clone())
-            .chain(rules);
+            .chain(policy.tell.iter().filter_map(headers))
+            .chain(rules)
+            .chain(hayward_rules::files(&policy.egress.bans.lists));
         Self(files.map(stamp).collect())
+    }
+}
+
+fn headers(told: &TellSettings) -> Option<PathBuf> {
+    match &told.target {
+        TellTarget::Webhook { headers, .. } => headers.clone(),
+        TellTarget::Command(_) => None,
     }
 }
 

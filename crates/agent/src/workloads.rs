@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +11,7 @@ use hayward_model::{Guard, Mode, ScopePolicy, Workload, WorkloadKind};
 use hayward_policy::Policy;
 use hayward_respond::{Restriction, Standing};
 use hayward_workload::{name, own_cgroup};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{agent::Agent, process, scan::members, scope::walk, start::uid_min};
@@ -59,42 +59,60 @@ fn lines(workloads: &[Workload]) -> String {
     workloads.iter().map(line).collect()
 }
 
-/// What the scope says of a cgroup; where `users` are in it, their slices are workloads too.
-pub(crate) fn standing(policy: &Policy, path: &str) -> Standing {
-    let scope = policy.scope_rules();
+/// What the scope says of a cgroup for which `decided` holds; where `users` are in it, their slices are workloads too.
+pub(crate) fn standing(policy: &Policy, path: &str, decided: ScopePolicy) -> Standing {
     let judged = |policy: ScopePolicy| {
         Guard::ALL
             .into_iter()
             .any(|guard| policy.mode(guard).is_some())
     };
-    match scope.classify(path) {
-        ScopePolicy::EXCLUDED => Standing::Excluded,
-        decided if judged(decided) => Standing::In,
-        _ if scope.users() && name(0, path).uid.is_some_and(|uid| uid >= uid_min()) => Standing::In,
+    let users = policy.scope_rules().users();
+    match decided {
+        _ if decided.is_excluded() => Standing::Excluded,
+        _ if judged(decided) => Standing::In,
+        _ if users && name(0, path).uid.is_some_and(|uid| uid >= uid_min()) => Standing::In,
         _ => Standing::Out,
     }
 }
 
 /// The path of the whole workload that a cgroup belongs to, as far as it is in scope.
-fn whole<'a>(policy: &Policy, path: &'a str) -> &'a str {
+pub(crate) fn whole(standing: impl Fn(&str) -> Standing, path: &str) -> &str {
     let own = own_cgroup(path);
-    if standing(policy, own) == Standing::In {
+    if standing(own) == Standing::In {
         own
     } else {
         path
     }
 }
 
+/// The mode of each guard that judges under a policy.
+pub(crate) fn modes(policy: &Policy, decided: ScopePolicy) -> BTreeMap<Guard, Mode> {
+    let decided = if decided.is_out() {
+        policy.scope_rules().general()
+    } else {
+        decided
+    };
+    let guards = Guard::ALL.into_iter();
+    let guards = guards.filter_map(|guard| Some((guard, decided.mode(guard)?)));
+    guards.collect()
+}
+
 impl Agent {
+    /// What the scope says of a cgroup.
+    pub(crate) fn standing(&self, policy: &Policy, path: &str) -> Standing {
+        standing(policy, path, self.decide(path).policy)
+    }
+
     /// The workloads in scope, by path: those that hold processes, and those that are more than a plain cgroup.
     pub fn workloads(&self) -> Vec<WorkloadReport> {
         let policy = self.policy();
         let mut found: BTreeMap<String, (Option<u64>, Vec<u32>)> = BTreeMap::new();
+        let standing = |path: &str| self.standing(&policy, path);
         walk(&self.mount, &self.root, &mut |id, folder, path| {
-            if standing(&policy, path) != Standing::In {
+            if standing(path) != Standing::In {
                 return;
             }
-            let whole = whole(&policy, path);
+            let whole = whole(standing, path);
             let (its_id, pids) = found.entry(whole.to_owned()).or_default();
             if whole == path {
                 *its_id = Some(id);
@@ -103,7 +121,7 @@ impl Agent {
         });
         let reports = found.into_iter().filter_map(|(path, (id, pids))| {
             let id = id.or_else(|| self.id_of(&path))?;
-            Some(self.report(&policy, name(id, &path), &pids))
+            Some(self.report(&policy, self.named(id, &path), &pids))
         });
         reports
             .filter(|report| {
@@ -116,19 +134,15 @@ impl Agent {
     }
 
     fn report(&self, policy: &Policy, workload: Workload, pids: &[u32]) -> WorkloadReport {
-        let decided = match policy.scope_rules().classify(&workload.cgroup) {
-            ScopePolicy::OUT => policy.scope_rules().general(),
-            decided => decided,
-        };
-        let guards = Guard::ALL.into_iter();
-        let guards = guards.filter_map(|guard| Some((guard, decided.mode(guard)?)));
+        let decided = self.decide(&workload.cgroup).policy;
         let folder = self.folder_of(&workload.cgroup);
         let frozen = fs::read_to_string(folder.join("cgroup.freeze"));
         let oldest = pids.iter().filter_map(|pid| process::started(*pid)).min();
         let restriction = self.restrictions().of(workload.cgroup_id).cloned();
+        let restriction = restriction.and_then(|it| it.at(Timestamp::now()));
         WorkloadReport {
             processes: pids.len(),
-            guards: guards.collect(),
+            guards: modes(policy, decided),
             frozen: frozen.is_ok_and(|text| text.trim_end() == "1"),
             restriction,
             age_seconds: oldest.map(|start| boot_ns().saturating_sub(start) / 1_000_000_000),
@@ -136,32 +150,34 @@ impl Agent {
         }
     }
 
-    /// The workload that is meant by a name, a cgroup id, a container's id, a pod's UID, a cgroup's path, or the only
-    /// beginning of a name. What has a path is found though it is out of scope, so that it can be said why nothing is
+    /// The workload that is meant by a name, its own, its pod's or its container's, by a cgroup id, a container's id, a
+    /// pod's UID, a cgroup's path, or the only beginning of a name. What has a path is found though it is out of scope, so that it can be said why nothing is
     /// done to it.
     pub fn find_workload(&self, text: &str) -> Result<Workload, FindError> {
         let policy = self.policy();
         if text.is_empty() {
             return Err(FindError::Unknown("\"\"".to_owned()));
         }
+        let standing = |path: &str| self.standing(&policy, path);
         if let Some(path) = self.cgroup_path(text) {
-            let path = whole(&policy, &path).to_owned();
+            let path = whole(standing, &path).to_owned();
             let id = self.id_of(&path);
             return id
-                .map(|id| name(id, &path))
+                .map(|id| self.named(id, &path))
                 .ok_or_else(|| FindError::Unknown(text.to_owned()));
         }
         let mut exact = BTreeMap::new();
         let mut begin = BTreeMap::new();
         let id = text.parse::<u64>().ok();
         walk(&self.mount, &self.root, &mut |its_id, _, path| {
-            if standing(&policy, path) != Standing::In {
+            if standing(path) != Standing::In {
                 return;
             }
-            let whole = whole(&policy, path);
-            let workload = name(0, whole);
-            let container_id = workload.container_id.as_deref();
-            let mut names = container_id.into_iter().chain([workload.name.as_str()]);
+            let whole = whole(standing, path);
+            let workload = self.named(0, whole);
+            let others = [&workload.container_id, &workload.pod, &workload.container];
+            let others = others.into_iter().flatten().map(String::as_str);
+            let mut names = others.chain([workload.name.as_str()]);
             let found = if Some(its_id) == id || names.clone().any(|name| name == text) {
                 &mut exact
             } else if names.any(|name| name.starts_with(text)) {
@@ -174,8 +190,8 @@ impl Agent {
         });
         let found = if exact.is_empty() { begin } else { exact };
         let found = found.into_iter();
-        let found =
-            found.filter_map(|(path, id)| Some(name(id.or_else(|| self.id_of(&path))?, &path)));
+        let found = found
+            .filter_map(|(path, id)| Some(self.named(id.or_else(|| self.id_of(&path))?, &path)));
         let mut found: Vec<Workload> = found.collect();
         match found.len() {
             0 => Err(FindError::Unknown(text.to_owned())),
@@ -185,6 +201,13 @@ impl Agent {
                 all: found,
             }),
         }
+    }
+
+    /// A workload with what runtimes call it.
+    pub(crate) fn named(&self, id: u64, path: &str) -> Workload {
+        let mut workload = name(id, path);
+        self.pipeline.names.fill_or_ask(&mut workload);
+        workload
     }
 
     /// A path below the cgroup file system, also where it was written with that before it.
@@ -199,13 +222,12 @@ impl Agent {
         (path.starts_with('/') && plain).then(|| path.to_owned())
     }
 
-    fn folder_of(&self, path: &str) -> PathBuf {
+    pub(crate) fn folder_of(&self, path: &str) -> PathBuf {
         self.mount.join(path.trim_start_matches('/'))
     }
 
     fn id_of(&self, path: &str) -> Option<u64> {
-        let metadata = fs::symlink_metadata(self.folder_of(path)).ok()?;
-        metadata.is_dir().then(|| metadata.ino())
+        self.pipeline.cgroups.lock().ok()?.id_of(path)
     }
 }
 
@@ -220,6 +242,9 @@ mod tests {
                 "scope: {{include: [{include}], exclude: [/user.slice/user-60001.slice]}}\n"
             );
             Policy::parse("a test", &text).expect("good settings")
+        };
+        let by_path = |policy: &Policy, path: &str| {
+            standing(policy, path, policy.scope_rules().by_path(path).policy)
         };
         let (users, containers) = (policy("users"), policy("containers"));
         let container = format!("/docker/{}", "a".repeat(64));
@@ -241,14 +266,14 @@ mod tests {
             ),
             (container.as_str(), Standing::Out, Standing::In),
         ] {
-            assert_eq!(standing(&users, path), with_users, "{path}");
-            assert_eq!(standing(&containers, path), without, "{path}");
+            assert_eq!(by_path(&users, path), with_users, "{path}");
+            assert_eq!(by_path(&containers, path), without, "{path}");
         }
         let below = format!("{own_slice}/user@60000.service/app.slice");
-        assert_eq!(whole(&users, &below), own_slice);
+        assert_eq!(whole(|path| by_path(&users, path), &below), own_slice);
         // A unit that is not in scope as a whole is acted on as far as it is.
         let part = policy("\"/system.slice/a.service/jobs\"");
         let jobs = "/system.slice/a.service/jobs";
-        assert_eq!(whole(&part, jobs), jobs);
+        assert_eq!(whole(|path| by_path(&part, path), jobs), jobs);
     }
 }

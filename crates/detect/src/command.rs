@@ -12,7 +12,7 @@ pub fn exec(event: ExecEvent) -> Finding {
         KernelVerdict::Killed => Some(Action::Killed),
         KernelVerdict::Observed => Some(Action::Observed),
         KernelVerdict::Spared => Some(Action::Spared),
-        KernelVerdict::Unscanned(_) => None,
+        KernelVerdict::Answered | KernelVerdict::Unscanned(_) => None,
     };
     let unscanned = event.unscanned.map(|cause| match cause {
         UnscannedCause::TooLong => "too-long",
@@ -42,7 +42,7 @@ pub fn exec(event: ExecEvent) -> Finding {
             match_window: (!window.is_empty()).then_some(window),
             unscanned: unscanned.map(str::to_owned),
             fileless: event.fileless,
-            mining: None,
+            ..Evidence::default()
         },
     }
 }
@@ -92,6 +92,7 @@ mod tests {
             start_boot_ns: 4,
             uid: 1000,
             cgroup_id: 9,
+            cgroup: None,
             verdict,
             rule,
             comm: "x".to_owned(),

@@ -1,10 +1,16 @@
 //! The command line: what `hayward --help` shows.
 
+mod rules;
+mod values;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hayward_model::{Action, Guard};
-use hayward_respond::Share;
+use hayward_respond::{Grace, Share};
+
+pub(crate) use rules::{Keys, RulesCommand};
+use values::{action, duration, grace, since};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
 rules are bad; 5 the kernel, missing privileges or another agent stand in the way; 6 what was asked about is not so.";
@@ -41,6 +47,43 @@ pub(crate) struct OnWorkload {
     pub(crate) dry_run: bool,
 }
 
+/// What is done about grants.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantsCommand {
+    /// List what is granted, and what is quarantined.
+    List,
+    /// Let a workload reach everything, or with --to some more than the settings say.
+    #[command(
+        after_help = "Examples: hayward grants add hub/jupyter-ada/notebook --for 2h\n          hayward grants add hub/jupyter-ada/notebook --for 2h --to \"192.0.2.0/24 443/tcp\" --to 2001:db8::7\n\nA grant takes the place of an earlier one."
+    )]
+    Add {
+        /// As `hayward freeze` takes it.
+        workload: String,
+        /// What it may reach besides: an address or a prefix, and behind a space ports, as the settings of the guard `egress` write
+        /// them. As often as needed; without, everything.
+        #[arg(long, value_name = "DESTINATION")]
+        to: Vec<String>,
+        /// For how long; without, until it is revoked.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+    },
+    /// Have the settings alone hold again, which ends a quarantine too.
+    Revoke {
+        /// As `hayward freeze` takes it.
+        workload: String,
+    },
+}
+
+/// What is done about a tripped rule.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BreakerCommand {
+    /// Put a rule in force that is right although it acts on many workloads.
+    Reset {
+        /// The rule's id.
+        rule: String,
+    },
+}
+
 /// A settings file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgument {
@@ -64,7 +107,9 @@ pub(crate) enum Command {
     /// Run the agent in the foreground.
     Run(ConfigArgument),
     /// Show what is guarded, and how well.
-    #[command(after_help = "Example: hayward status --wait enforcing --timeout 30s")]
+    #[command(
+        after_help = "Examples: hayward status --wait enforcing --timeout 30s; hayward status --workload hub/jupyter-ada"
+    )]
     Status {
         /// Wait until the `command` guard has this status.
         #[arg(long, value_name = "STATUS")]
@@ -72,6 +117,9 @@ pub(crate) enum Command {
         /// How long to wait.
         #[arg(long, default_value = "30s", value_parser = duration)]
         timeout: Duration,
+        /// Show what the guards may do in this workload, and which part of the settings says so.
+        #[arg(long, value_name = "WORKLOAD", conflicts_with_all = ["wait", "timeout"])]
+        workload: Option<String>,
     },
     /// Say what this kernel can do.
     Probe,
@@ -163,18 +211,69 @@ pub(crate) enum Command {
         #[arg(long)]
         or_freeze: bool,
     },
-    /// Give a throttled workload back what it had.
+    /// Give a throttled workload back what it had, and have a quarantined one reach what settings say again.
     #[command(after_help = ON_WORKLOAD)]
     Release(OnWorkload),
     /// End all processes of a workload, those too that it starts meanwhile.
     #[command(after_help = ON_WORKLOAD)]
     KillWorkload(OnWorkload),
+    /// Have a container, or all of a pod, stopped by its runtime, which then does not start it again by itself.
+    #[command(after_help = ON_WORKLOAD)]
+    Evict {
+        #[command(flatten)]
+        on: OnWorkload,
+        /// How long it may take to end by itself, up to an hour.
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = grace)]
+        grace: Grace,
+        /// End all its processes where no runtime can stop it.
+        #[arg(long)]
+        or_kill: bool,
+    },
+    /// Work on grants: what workloads may reach beside what the settings of the guard `egress` say.
+    Grants {
+        #[command(subcommand)]
+        command: GrantsCommand,
+    },
+    /// List the ban lists in force: where from, of when, and what each has refused.
+    Bans,
+    /// Let a workload reach nothing, until the time is over or `hayward release`.
+    #[command(after_help = ON_WORKLOAD)]
+    Quarantine {
+        /// As `hayward freeze` takes it.
+        workload: String,
+        /// For how long; without, until it is revoked.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+    },
+    /// List the workloads that something was found about lately, and how often.
+    #[command(after_help = "What so many strikes lead to is set by `strikes` in the settings.")]
+    Strikes,
+    /// Forget the strikes of a workload.
+    #[command(
+        after_help = "What was done to it stays: `hayward thaw` and `hayward release` undo that."
+    )]
+    Forgive {
+        /// Its name or the beginning of it, a container's id, a pod's UID, a cgroup id, or a cgroup's path.
+        workload: String,
+    },
+    /// List the rules that the breaker has tripped, or put one in force again.
+    Breaker {
+        #[command(subcommand)]
+        command: Option<BreakerCommand>,
+    },
+    /// List who is told of records, and what became of that, or send each a test message.
+    #[command(after_help = "Who is told of what is set by `tell` in the settings.")]
+    Tell {
+        /// Send each a test message now, and say what came of it.
+        #[arg(long)]
+        test: bool,
+    },
     /// Write settings and rules from those of another tool.
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Remove the records of a user id or of a workload.
+    /// Remove the records of a user id, of a workload, or of a JupyterHub user.
     Forget {
-        /// A user id, or a workload's name.
+        /// A user id, a workload's name, or that of a JupyterHub user.
         subject: String,
     },
     /// Print a redacted bundle for a bug report.
@@ -213,6 +312,18 @@ pub(crate) enum Command {
         cgroup: String,
         descriptor: String,
         argument: String,
+    },
+    /// Joins a cgroup and sends a datagram to nobody.
+    #[command(hide = true)]
+    CanarySending {
+        /// The cgroup's folder.
+        cgroup: String,
+    },
+    /// Joins a cgroup and subscribes to a pool that is itself.
+    #[command(hide = true)]
+    CanarySubscribing {
+        /// The cgroup's folder.
+        cgroup: String,
     },
     /// Joins a cgroup and rounds as RandomX does, for a while.
     #[command(hide = true)]
@@ -289,77 +400,6 @@ pub(crate) enum JudgeCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum RulesCommand {
-    /// List the rules of files, or of the settings. Secret rules show their ids alone.
-    List {
-        /// Rule files; without, those of the settings.
-        files: Vec<String>,
-        #[command(flatten)]
-        keys: Keys,
-        #[command(flatten)]
-        config: ConfigArgument,
-    },
-    /// Check rule files down to the kernel's table.
-    Test {
-        /// Rule files.
-        #[arg(required = true)]
-        files: Vec<String>,
-        #[command(flatten)]
-        keys: Keys,
-    },
-    /// Compare two rule files.
-    Diff {
-        /// The old one.
-        old: String,
-        /// The new one.
-        new: String,
-        #[command(flatten)]
-        keys: Keys,
-    },
-    /// Encrypt a file for age recipients, to standard output.
-    Encrypt {
-        /// The file.
-        file: PathBuf,
-        /// Public key (age1...); may be given several times.
-        #[arg(long = "recipient", required = true)]
-        recipients: Vec<String>,
-    },
-    /// Decrypt a file to standard output.
-    Decrypt {
-        /// The file.
-        file: PathBuf,
-        #[command(flatten)]
-        keys: Keys,
-    },
-    /// Expand a recipe of lists and templates into a rule file, to standard output.
-    Generate {
-        /// The recipe; *.age is decrypted first.
-        recipe: PathBuf,
-        #[command(flatten)]
-        keys: Keys,
-    },
-    /// Put rules of several files into one encrypted bundle, to standard output.
-    Export {
-        /// Rule files.
-        #[arg(required = true)]
-        files: Vec<String>,
-        /// Public key (age1...); may be given several times.
-        #[arg(long = "recipient", required = true)]
-        recipients: Vec<String>,
-        #[command(flatten)]
-        keys: Keys,
-    },
-}
-
-/// Where the age identities are.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Keys {
-    /// File of age identities, for *.age files.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) identity: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum MigrateCommand {
     /// From cryptnono's rule files (JSON) or its Helm values (YAML): writes hayward.yaml and rules.
     Cryptnono {
@@ -370,23 +410,4 @@ pub(crate) enum MigrateCommand {
         #[arg(long, default_value = ".")]
         output: PathBuf,
     },
-}
-
-/// `500ms`, `10s`, `5m`, `2h`, `30d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    hayward_policy::parse_duration(text)
-}
-
-fn action(text: &str) -> Result<Action, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
-}
-
-fn since(text: &str) -> Result<jiff::Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let ago = duration(text)?;
-    jiff::Timestamp::now()
-        .checked_sub(ago)
-        .map_err(|error| error.to_string())
 }

@@ -162,3 +162,16 @@ fn unreachable(socket: &Path, error: &std::io::Error) -> Failure {
         "no agent answers at {place}: {error}; is it running? --socket or $HAYWARD_SOCKET names another"
     ))
 }
+
+/// Percent-encoding of everything that a query does not hold as it is.
+pub(crate) fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

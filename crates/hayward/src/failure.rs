@@ -77,6 +77,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
                 AgentError::Settings(_)
                 | AgentError::Rules(_)
                 | AgentError::Table(_)
+                | AgentError::Tell(_)
                 | AgentError::Kernel(KernelError::TableTooLarge { .. }) => {
                     Self::BadInput(agent.to_string())
                 }
@@ -98,6 +99,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
             .downcast_ref::<hayward_policy::SettingsError>()
             .is_some()
             || error.downcast_ref::<hayward_rules::RulesError>().is_some()
+            || error.downcast_ref::<hayward_tell::TellError>().is_some()
             || error
                 .downcast_ref::<hayward_rules::table::TableError>()
                 .is_some();

@@ -63,9 +63,19 @@ pub(crate) fn status(status: GuardStatus) -> String {
 /// One record, one line.
 pub(crate) fn record(record: &Record) -> String {
     let code = match record.action {
-        Action::Killed | Action::WorkloadKilled => "31",
-        Action::Observed | Action::Missed | Action::Frozen | Action::Throttled => "33",
-        Action::Spared | Action::Cleared | Action::Thawed | Action::Released => "36",
+        Action::Killed | Action::WorkloadKilled | Action::Evicted => "31",
+        Action::Observed
+        | Action::Missed
+        | Action::Answered
+        | Action::Refused
+        | Action::Tripped
+        | Action::Alarmed
+        | Action::Frozen
+        | Action::Throttled
+        | Action::Quarantined => "33",
+        Action::Spared | Action::Cleared | Action::Thawed | Action::Released | Action::Forgiven => {
+            "36"
+        }
         _ => "0",
     };
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");

@@ -13,6 +13,7 @@
 #include "banned.h"
 #include "allow.h"
 #include "executable.h"
+#include "cgroup_path.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -23,6 +24,22 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } command_events SEC(".maps");
+
+/* The breaker: rules of a table that are only observed, until a time (CLOCK_BOOTTIME in ns). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64); /* generation, then rule */
+	__type(value, u64);
+} tripped SEC(".maps");
+
+static __always_inline bool is_tripped(struct scratch *scratch)
+{
+	u64 key = (u64)scratch->event.generation << 32 | scratch->event.rule;
+	u64 *until = bpf_map_lookup_elem(&tripped, &key);
+
+	return until && bpf_ktime_get_boot_ns() < *until;
+}
 
 static __always_inline u64 wide(const u32 *table, u32 offset)
 {
@@ -55,7 +72,9 @@ static long decide_group(u32 group, struct decision *decision)
 		}
 		return 0;
 	}
-	decision->verdict = word(table, record + GROUP_FLAGS) & GROUP_ENFORCE ? EXEC_KILLED : EXEC_OBSERVED;
+	decision->verdict = EXEC_OBSERVED;
+	if (word(table, record + GROUP_FLAGS) & GROUP_ENFORCE)
+		decision->verdict = word(table, record + GROUP_FLAGS) & GROUP_MILDER ? EXEC_ANSWERED : EXEC_KILLED;
 	decision->decider = group;
 	return 1;
 }
@@ -148,7 +167,8 @@ static __always_inline bool is_fileless(struct task_struct *task, struct file *f
 }
 
 /* Completes the event and hands it to the agent. The decision has been made and carried out before. */
-static __noinline void send_event(struct scratch *scratch, struct task_struct *task, struct file *file, u32 length)
+static __noinline void send_event(struct scratch *scratch, struct task_struct *task, struct cgroup *cgroup,
+				  struct file *file, u32 length)
 {
 	struct exec_event *event = &scratch->event;
 	u32 kept = at_most(length, EVENT_LINE);
@@ -168,6 +188,7 @@ static __noinline void send_event(struct scratch *scratch, struct task_struct *t
 			event->flags |= EXEC_FILELESS;
 		write_path(scratch, task, file);
 	}
+	write_cgroup_path(scratch, cgroup);
 	if (bpf_probe_read_user(event->line, kept, (void *)scratch->address))
 		kept = 0;
 	event->kept_bytes = kept;
@@ -184,13 +205,6 @@ static __noinline void send_event(struct scratch *scratch, struct task_struct *t
 		count(COUNT_LOST_RING_FULL, 1);
 }
 
-static __always_inline bool lease_has_run_out(u64 now)
-{
-	u64 lease = cell(CELL_LEASE);
-
-	return lease && now > cell(CELL_HEARTBEAT) + lease;
-}
-
 /* Hayward's own binary is never acted on, under whatever name or cgroup it runs. */
 static __always_inline bool is_agent(struct file *file)
 {
@@ -201,10 +215,15 @@ static __always_inline bool is_agent(struct file *file)
 }
 
 /* Turns what the rules say into what is done, within mode, lease and root; returns the verdict that stands. */
-static __always_inline u32 carry_out(u32 verdict, u32 policy, struct cgroup *cgroup, struct file *file, int tgid)
+static __always_inline u32 carry_out(u32 verdict, bool known, u32 policy, struct cgroup *cgroup, struct file *file,
+				     int tgid)
 {
 	bool fatal = verdict == EXEC_KILLED ||
 		     ((verdict == EXEC_TOO_LONG || verdict == EXEC_READ_FAILED) && cell(CELL_UNSCANNED_KILL));
+
+	/* Who is to be ended for being fileless or unscanned is so by a setting of its own. */
+	if (verdict == EXEC_ANSWERED || (verdict == EXEC_KILLED && known && policy & POLICY_COMMAND_MILDER))
+		return policy & POLICY_COMMAND_ENFORCE ? EXEC_ANSWERED : EXEC_OBSERVED;
 
 	if (!fatal)
 		return verdict;
@@ -227,6 +246,7 @@ static __always_inline void count_verdict(u32 verdict)
 {
 	switch (verdict) {
 	case EXEC_KILLED: count(COUNT_KILLED, 1); break;
+	case EXEC_ANSWERED:
 	case EXEC_OBSERVED: count(COUNT_OBSERVED, 1); break;
 	case EXEC_SPARED: count(COUNT_SPARED, 1); break;
 	case EXEC_TOO_LONG: count(COUNT_UNSCANNED_LONG, 1); break;
@@ -289,7 +309,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		verdict = cell(CELL_FILELESS_KILL) ? EXEC_KILLED : EXEC_OBSERVED;
 	}
 	if (verdict != EXEC_CLEAN) {
-		bool known = decider < MAX_GROUPS && verdict <= EXEC_SPARED;
+		bool known = decider < MAX_GROUPS && (verdict <= EXEC_SPARED || verdict == EXEC_ANSWERED);
 
 		scratch->event.rule = known ? scratch->rule[decider & (MAX_GROUPS - 1)] : NO_RULE;
 		scratch->event.match_end = known ? scratch->match_end[decider & (MAX_GROUPS - 1)] : 0;
@@ -298,11 +318,13 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		scratch->event.flags = 0;
 		scratch->event.unscanned =
 			verdict == EXEC_TOO_LONG || verdict == EXEC_READ_FAILED ? verdict : 0;
-		verdict = carry_out(verdict, policy, cgroup, file, task->tgid);
+		if (known && verdict != EXEC_SPARED && is_tripped(scratch))
+			verdict = EXEC_OBSERVED;
+		verdict = carry_out(verdict, known, policy, cgroup, file, task->tgid);
 		count_verdict(verdict);
 		scratch->event.verdict = verdict;
 		scratch->address = start;
-		send_event(scratch, task, file, (u32)(end - start > 0xffffffff ? 0xffffffff : end - start));
+		send_event(scratch, task, cgroup, file, (u32)(end - start > 0xffffffff ? 0xffffffff : end - start));
 	}
 	if (began) {
 		count(COUNT_TIMED, 1);
@@ -324,5 +346,5 @@ int judge_line(u64 *context)
 	if (!scratch || !table)
 		return 0;
 	verdict = judge_by_one_table(scratch, &table, address, address + length, NULL, NULL, &decider);
-	return verdict | (verdict <= EXEC_SPARED ? scratch->rule[decider & (MAX_GROUPS - 1)] << 8 : 0);
+	return verdict | (verdict <= EXEC_SPARED || verdict == EXEC_ANSWERED ? scratch->rule[decider & (MAX_GROUPS - 1)] << 8 : 0);
 }

@@ -54,12 +54,13 @@ enum table_header {
 
 enum group_record {
 	GROUP_ALLOW,  /* DFA over the command line that spares it; 0 = none */
-	GROUP_FLAGS,  /* GROUP_ENFORCE */
+	GROUP_FLAGS,  /* GROUP_ENFORCE, GROUP_MILDER */
 	GROUP_EXPIRES_LO, /* CLOCK_BOOTTIME in ns; 0 = never */
 	GROUP_EXPIRES_HI,
 	GROUP_WORDS,
 };
 #define GROUP_ENFORCE 1u
+#define GROUP_MILDER 2u /* its rules' own response is milder than a kill: the agent answers the workload */
 
 enum dfa_record {
 	DFA_CLASSES, /* 256 words: column of a byte */
@@ -105,9 +106,19 @@ enum cell {
 	CELL_LAYOUT,	      /* version of this layout */
 	CELL_HOST_MOUNTS,     /* number of the host's mount namespace */
 	CELL_OFF_RANDOMX,     /* as CELL_OFF_COMMAND */
+	CELL_NAMES,	      /* not 0: the agent decides some cgroups by name, and is told of new ones */
+	CELL_OFF_EGRESS,      /* as CELL_OFF_COMMAND */
+	CELL_OFF_OUTBOUND,    /* the same */
+	CELL_EGRESS_CHANGES,  /* CLOCK_BOOTTIME ns of when it last changed what may be reached: what was decided before is decided again */
+	CELL_OUTBOUND_IN_FLIGHT, /* first contacts of a workload that may wait for an answer at a time */
+	CELL_OUTBOUND_FAILED, /* of its first contacts, how many may fail within CELL_OUTBOUND_PER */
+	CELL_OUTBOUND_PER,    /* ns */
+	CELL_OUTBOUND_RATE,   /* first contacts a minute */
+	CELL_OUTBOUND_BLOCK,  /* ns for which whoever scans makes no first contact */
+	CELL_OFF_POOL,	      /* as CELL_OFF_COMMAND */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 7
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 
@@ -116,7 +127,65 @@ enum cell {
 #define POLICY_COMMAND_ENFORCE 2u
 #define POLICY_RANDOMX_ON 4u
 #define POLICY_RANDOMX_ENFORCE 8u /* carried out by the agent */
+#define POLICY_COMMAND_MILDER (1u << 16) /* enforcing ends no process: the agent answers the workload */
+#define POLICY_EGRESS_ON (1u << 4)
+#define POLICY_EGRESS_ENFORCE (1u << 5)
+#define POLICY_OUTBOUND_ON (1u << 6)
+#define POLICY_OUTBOUND_ENFORCE (1u << 7)
+#define POLICY_POOL_ON (1u << 8)
+#define POLICY_POOL_ENFORCE (1u << 9)
+#define POLICY_EGRESS_LIST_SHIFT 18 /* which list says where packets may go */
+#define EGRESS_LISTS (1u << 12)
+#define POLICY_NAMED (1u << 30) /* decided by a name: what is made below comes with it */
 #define POLICY_EXCLUDED (1u << 31) /* out of scope for users' processes too */
+
+/* ---- Egress: where packets of a cgroup may go. ---- */
+
+/* A list's entry for a prefix. The longest prefix that holds an address decides alone: whoever writes the lists puts
+ * into it what shorter ones say. IPv4 addresses are written as IPv6 has them, ::ffff:a.b.c.d, and so is v4-mapped IPv6. */
+struct egress_key {
+	u32 prefix; /* bits of all that follows */
+	u32 list;   /* in network order, as the trie compares bits */
+	u8 address[16];
+};
+#define EGRESS_LIST_BITS 32
+/* Added to a list's number: what it allows though it is banned. */
+#define EGRESS_ALWAYS EGRESS_LISTS
+
+/* What nobody may reach, by whichever list: its number and one. 0 is an exception within a wider prefix. */
+struct egress_ban_key {
+	u32 prefix; /* bits of what follows */
+	u8 address[16];
+};
+#define MAX_BANS 262144
+#define MAX_BAN_LISTS 64
+
+/* What may be reached at such an address. With no ranges, everything. */
+#define EGRESS_RANGES 8
+struct egress_range {
+	u16 first; /* ports, in host order */
+	u16 last;
+	u32 protocol; /* IPPROTO_*, or 0 for any */
+};
+struct egress_allowed {
+	u32 allowed; /* 0: nothing */
+	u32 ranges;  /* in use */
+	struct egress_range range[EGRESS_RANGES];
+};
+
+/* What holds in a cgroup beside its list, until a time. What is made below comes with it. */
+enum egress_grant_kind {
+	EGRESS_GRANTED = 1, /* everything may be reached */
+	EGRESS_QUARANTINED, /* nothing */
+	EGRESS_GRANTED_LIST, /* what a list of its own allows, beside the cgroup's */
+};
+struct egress_grant {
+	u64 until; /* CLOCK_BOOTTIME ns */
+	u32 kind;
+	u32 list; /* where the kind says so */
+};
+
+#include "outbound_layout.h"
 
 /* ---- Counters, per processor. ---- */
 enum counter {
@@ -142,12 +211,39 @@ enum counter {
 	COUNT_ROUNDING_LOST,
 	COUNT_ROUNDING_NO_ROOM, /* nothing could be kept of a thread */
 	COUNT_ROUNDING_CALLS,	/* how often the sensor was called */
+	COUNT_EGRESS_CHECKED, /* connects, sends and packets in scope */
+	COUNT_EGRESS_DENIED,
+	COUNT_EGRESS_OBSERVED, /* denied, but for `observe` */
+	COUNT_EGRESS_LEASE_EXPIRED, /* of those, because the lease had run out */
+	COUNT_EGRESS_EVENTS,   /* events generated: sent + lost */
+	COUNT_EGRESS_LOST,
+	COUNT_EGRESS_GRANTS_FULL, /* cgroups that found no room in the map of grants */
+	COUNT_OUTBOUND_CONTACTS, /* first contacts in scope */
+	COUNT_OUTBOUND_DENIED,	 /* connects, sends and packets of whoever scans */
+	COUNT_OUTBOUND_OBSERVED, /* denied, but for `observe` */
+	COUNT_OUTBOUND_PACED,	 /* packets dropped since too many wait for an answer, or come at once */
+	COUNT_OUTBOUND_LEASE_EXPIRED, /* as COUNT_EGRESS_LEASE_EXPIRED */
+	COUNT_OUTBOUND_EVENTS,	 /* events generated: sent + lost */
+	COUNT_OUTBOUND_LOST,
+	COUNT_OUTBOUND_NO_ROOM,	 /* nothing could be kept of a workload */
+	COUNT_CGROUPS_UNTOLD,	/* new cgroups that the agent was to be told of, and was not */
+	COUNT_POOL_CHECKED, /* packets that the guard `pool` looked into */
+	COUNT_POOL_DENIED,
+	COUNT_POOL_OBSERVED, /* connections that mine, but for `observe` */
+	COUNT_POOL_LEASE_EXPIRED, /* of those, because the lease had run out */
+	COUNT_POOL_EVENTS, /* events generated: sent + lost */
+	COUNT_POOL_LOST,
+	COUNT_POOL_NO_ROOM, /* nothing could be kept of a connection */
 	COUNT_MAX,
 };
 
 /* ---- Events. ---- */
 #define EVENT_EXEC 1
 #define EVENT_ROUNDING 2
+#define EVENT_CGROUP 3
+#define EVENT_EGRESS 4
+#define EVENT_OUTBOUND 5
+#define EVENT_POOL 6
 
 enum exec_verdict {
 	EXEC_KILLED = 1,
@@ -155,16 +251,19 @@ enum exec_verdict {
 	EXEC_SPARED,
 	EXEC_TOO_LONG,
 	EXEC_READ_FAILED,
+	EXEC_ANSWERED, /* it is enforced, and what is done is the agent's */
 	EXEC_CLEAN, /* never sent */
 };
 
 #define EVENT_LINE 4096
 #define EVENT_PATH 512
+#define EVENT_CGROUP_NAMES 512
 #define EVENT_WINDOW 128
 #define NO_RULE 0xffffffff
 
 #define EXEC_FILELESS 1u
 #define EXEC_PATH_CUT 2u
+#define EXEC_CGROUP_CUT 4u
 
 /* The command line's first bytes follow the fixed part. */
 struct exec_event {
@@ -185,11 +284,21 @@ struct exec_event {
 	u32 window_bytes; /* bytes of `window` in use */
 	u32 kept_bytes;	  /* bytes of `line` in use */
 	u32 unscanned;	  /* EXEC_TOO_LONG or EXEC_READ_FAILED where no judgement was possible, or 0 */
+	u32 cgroup_bytes; /* bytes of `cgroup` in use */
 	char comm[16];
 	u8 path[EVENT_PATH];
-	u8 path_slack[EVENT_PATH];
+	u8 cgroup[EVENT_CGROUP_NAMES]; /* names of the cgroup and of those above it, each ended by NUL */
 	u8 window[EVENT_WINDOW];
 	u8 line[EVENT_LINE];
+};
+
+/* A new cgroup in scope. */
+#define EVENT_CGROUP_PATH 1024
+struct cgroup_event {
+	u32 type;
+	u32 path_bytes;
+	u64 cgroup_id;
+	u8 path[EVENT_CGROUP_PATH];
 };
 
 /* A sample: CLOCK_BOOTTIME in ns, whether numbers too small to be normal are zero, and where the thread rounds to. */
@@ -212,4 +321,85 @@ struct rounding_event {
 	char comm[16];
 	u64 samples[ROUNDING_SAMPLES];
 	u64 ran_ns[ROUNDING_SAMPLES]; /* processor time that the thread had used at each */
+};
+
+enum egress_verdict {
+	EGRESS_DENIED = 1,
+	EGRESS_OBSERVED,
+	EGRESS_CUT, /* denied by a quarantine */
+};
+
+/* Which of the programs saw it. */
+enum egress_hook {
+	EGRESS_CONNECT = 1,
+	EGRESS_SEND,
+	EGRESS_PACKET,
+};
+
+/* The first that was refused to a destination in a while. */
+struct egress_event {
+	u32 type;
+	u32 verdict;
+	u64 boot_ns;
+	u64 cgroup_id;
+	u64 start_boot_ns; /* of the process; 0 where it is not known */
+	u32 pid;	   /* so too */
+	u32 parent_pid;
+	u32 uid;
+	u32 hook;
+	u32 protocol;
+	u32 port; /* of the destination */
+	u8 address[16];
+	char comm[16];
+	u32 ban; /* the list that bans it: its number and one; 0 is none */
+	u32 unused;
+};
+
+enum pool_verdict {
+	POOL_DENIED = 1,
+	POOL_OBSERVED,
+};
+
+/* What a connection was recognised by. */
+enum pool_dialect {
+	POOL_STRATUM = 1,   /* mining.* as Bitcoin's pools have it */
+	POOL_MONERO,	    /* login and job */
+	POOL_ETHEREUM_WORK, /* eth_submitLogin, eth_getWork */
+	POOL_ETHEREUM_1,    /* EthereumStratum/1.0.0 */
+	POOL_ETHEREUM_2,    /* EthereumStratum/2.0.0 */
+	POOL_ZCASH,	    /* mining.set_target */
+	POOL_TLS,	    /* the name of a pool, in the first message of TLS */
+	POOL_HTTP,	    /* the same in the first request of HTTP */
+	POOL_DNS,	    /* the same in a question */
+};
+
+/* The hash of a domain, in small letters: from NAME_START on, each byte is put in by exclusive or, and the product with
+ * NAME_FACTOR taken (FNV-1a). */
+#define NAME_START 0xcbf29ce484222325ull
+#define NAME_FACTOR 0x100000001b3ull
+
+enum pool_direction {
+	POOL_SENT,
+	POOL_RECEIVED,
+};
+
+/* A connection on which somebody mines, or a question for the name of a pool: one for each. */
+#define POOL_MESSAGE 128
+struct pool_event {
+	u32 type;
+	u32 verdict;
+	u64 boot_ns;
+	u64 cgroup_id;
+	u64 start_boot_ns; /* of the process; 0 where it is not known */
+	u32 pid;	   /* so too */
+	u32 parent_pid;
+	u32 uid;
+	u32 dialect;
+	u32 direction; /* of the message that told it */
+	u32 port;      /* of the other end */
+	u8 address[16];
+	char comm[16];
+	u32 message_bytes; /* bytes of `message` in use */
+	u32 protocol;
+	u8 message[POOL_MESSAGE]; /* the beginning of that message, or the name; of DNS, as it is in the question */
 };

@@ -27,6 +27,30 @@ struct {
 } scopes SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64); /* cgroup id */
+	__type(value, struct egress_grant);
+} egress_grants SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);   /* cgroup id */
+	__type(value, u64); /* that of the whole workload, for a cgroup within one */
+} wholes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64); /* cgroup id of a whole workload */
+	__type(value, struct outbound_state);
+} outbound_states SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MAX_COUNTERS);
 	__type(key, u32);
@@ -59,6 +83,14 @@ static __always_inline bool is_before(u32 which)
 	u64 until = cell(which);
 
 	return until && bpf_ktime_get_boot_ns() < until;
+}
+
+/* Whether the agent has been silent for too long. Sums, not differences: its sign of life may be later than `now`. */
+static __always_inline bool lease_has_run_out(u64 now)
+{
+	u64 lease = cell(CELL_LEASE);
+
+	return lease && now > cell(CELL_HEARTBEAT) + lease;
 }
 
 /* Whether this set of programs is the one that decides. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Scope: every new cgroup is judged by its path before any process can be in it, without user space.
  *
- * on_cgroup_mkdir enters the cgroup's policy; on_cgroup_rmdir takes it out again */
+ * on_cgroup_mkdir enters the cgroup's policy; on_cgroup_rmdir takes it out again. What needs a name that only a runtime
+ * tells is decided by the agent, which hears of new cgroups where settings ask for that. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -31,6 +32,7 @@ struct {
 struct path_scratch {
 	u8 bytes[PATH_SIZE];
 	u32 state;
+	struct cgroup_event event;
 };
 
 struct {
@@ -39,6 +41,11 @@ struct {
 	__type(key, u32);
 	__type(value, struct path_scratch);
 } path_scratches SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} scope_events SEC(".maps");
 
 static __always_inline const u32 *scope_table(void)
 {
@@ -121,6 +128,78 @@ static __always_inline u32 policy_of_path(struct cgroup *cgroup, const char *pat
 	return context.policy;
 }
 
+/* Tells the agent, which looks for the name. Until it is known, the path's policy holds. */
+static __always_inline void tell(u64 id, const char *path)
+{
+	struct path_scratch *scratch = current_path_scratch();
+	struct cgroup_event *event;
+	long length;
+
+	if (!scratch)
+		return;
+	event = &scratch->event;
+	event->type = EVENT_CGROUP;
+	event->cgroup_id = id;
+	length = bpf_probe_read_kernel_str(event->path, EVENT_CGROUP_PATH, path);
+	if (length < 1 || length > EVENT_CGROUP_PATH)
+		return;
+	event->path_bytes = (u32)length - 1;
+	if (bpf_ringbuf_output(&scope_events, event, __builtin_offsetof(struct cgroup_event, path) + length, 0))
+		count(COUNT_CGROUPS_UNTOLD, 1);
+}
+
+/* What was granted to a cgroup, or taken from it, holds for what is made below it. */
+static __always_inline void inherit_grant(struct cgroup *cgroup, u64 id)
+{
+	struct cgroup_subsys_state *parent = cgroup->self.parent;
+	struct egress_grant *grant;
+	u64 above;
+
+	if (!parent)
+		return;
+	above = parent->cgroup->kn->id;
+	grant = bpf_map_lookup_elem(&egress_grants, &above);
+	if (grant && bpf_map_update_elem(&egress_grants, &id, grant, BPF_ANY))
+		count(COUNT_EGRESS_GRANTS_FULL, 1);
+}
+
+#define WORKLOAD_NAME 80
+
+/* Whether a cgroup of this name is a whole workload: a container's, whose id is 64 digits where it is no scope, a unit's,
+ * or a user's. */
+static __always_inline bool is_workload_name(const char *name)
+{
+	char text[WORKLOAD_NAME] = {};
+	long length = bpf_probe_read_kernel_str(text, sizeof(text), name) - 1;
+
+	if (length == 64)
+		return true;
+	if (length < 8 || length >= WORKLOAD_NAME)
+		return false;
+	if (!__builtin_memcmp(text, "user-", 5))
+		return true;
+	/* Its last bytes. */
+	bpf_probe_read_kernel(text, 8, name + length - 8);
+	return !__builtin_memcmp(text, ".service", 8) || !__builtin_memcmp(text + 2, ".scope", 6);
+}
+
+/* What is within a workload counts for it, however deep, and whatever its own name is. */
+static __always_inline void enter_whole(struct cgroup *cgroup, u64 id)
+{
+	struct cgroup_subsys_state *parent = cgroup->self.parent;
+	u64 above, *whole;
+
+	if (!parent)
+		return;
+	above = parent->cgroup->kn->id;
+	whole = bpf_map_lookup_elem(&wholes, &above);
+	if (whole)
+		above = *whole;
+	else if (!is_workload_name(parent->cgroup->kn->name))
+		return;
+	bpf_map_update_elem(&wholes, &id, &above, BPF_ANY);
+}
+
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 {
@@ -129,9 +208,16 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 
 	if (!is_active() || cgroup->root->hierarchy_id != 0 || !below_root(cgroup))
 		return 0;
-	policy = policy_of_path(cgroup, path);
+	/* Not in the map itself yet, so this is the nearest ancestor's. */
+	policy = cell(CELL_NAMES) ? scope_policy(cgroup) : 0;
+	if (!(policy & POLICY_NAMED))
+		policy = policy_of_path(cgroup, path);
 	if (bpf_map_update_elem(&scopes, &id, &policy, BPF_ANY))
 		count(COUNT_SCOPES_FULL, 1);
+	inherit_grant(cgroup, id);
+	enter_whole(cgroup, id);
+	if (policy && cell(CELL_NAMES))
+		tell(id, path);
 	return 0;
 }
 
@@ -140,7 +226,11 @@ int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgroup, const char *path)
 {
 	u64 id = cgroup->kn->id;
 
-	if (is_active() && cgroup->root->hierarchy_id == 0)
+	if (is_active() && cgroup->root->hierarchy_id == 0) {
 		bpf_map_delete_elem(&scopes, &id);
+		bpf_map_delete_elem(&egress_grants, &id);
+		bpf_map_delete_elem(&wholes, &id);
+		bpf_map_delete_elem(&outbound_states, &id);
+	}
 	return 0;
 }

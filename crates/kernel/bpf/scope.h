@@ -112,7 +112,7 @@ static __always_inline u32 policy_of(struct task_struct *task, struct cgroup *cg
 	u32 policy = scope_policy(cgroup);
 	u64 uid_min = cell(CELL_UID_MIN);
 
-	if (!policy && uid_min && user_of(task) >= uid_min && below_root(cgroup))
+	if (!(policy & ~POLICY_NAMED) && uid_min && user_of(task) >= uid_min && below_root(cgroup))
 		policy = (u32)cell(CELL_USERS_POLICY);
 	return policy;
 }

@@ -45,6 +45,26 @@ pub enum Cell {
     HostMounts,
     /// As `OffCommand`, for the `randomx` guard.
     OffRandomx,
+    /// Not 0: the agent decides some cgroups by name, and is told of new ones.
+    Names,
+    /// As `OffCommand`, for the `egress` guard.
+    OffEgress,
+    /// As `OffCommand`, for the `outbound` guard.
+    OffOutbound,
+    /// CLOCK_BOOTTIME ns of when it last changed what may be reached.
+    EgressChanges,
+    /// First contacts of a workload that may wait for an answer at a time.
+    OutboundInFlight,
+    /// How many of its first contacts may fail within `OutboundPer`.
+    OutboundFailed,
+    /// Ns.
+    OutboundPer,
+    /// First contacts of a workload in a minute.
+    OutboundRate,
+    /// Ns for which whoever scans makes no first contact.
+    OutboundBlock,
+    /// As `OffCommand`, for the `pool` guard.
+    OffPool,
 }
 
 /// Off for good, until `on`.
@@ -59,14 +79,12 @@ pub struct Cells {
 impl Cells {
     /// Opens the cells that an agent has pinned, whether it still runs or not.
     pub fn open(pins: &Pins) -> Result<Self, KernelError> {
-        let path = pins.map("cells");
-        if !path.exists() {
+        if !pins.map("cells").exists() {
             return Err(KernelError::NothingPinned {
                 path: pins.folder().to_owned(),
             });
         }
-        let map = MapHandle::from_pinned_path(&path)
-            .doing(|| format!("open the pinned map {}", path.display()))?;
+        let map = pins.open("cells")?;
         Ok(Self { map })
     }
 
@@ -130,6 +148,12 @@ impl Cells {
         Ok(())
     }
 
+    /// Has the kernel decide anew what open connections may reach: what that goes by was changed.
+    pub(crate) fn egress_changed(&self) -> Result<(), KernelError> {
+        // A time, which nobody wrote before: of two who count, one may write a number that was there already.
+        self.set(Cell::EgressChanges, boot_ns())
+    }
+
     /// Says that the agent lives.
     pub fn beat(&self) -> Result<(), KernelError> {
         self.set(Cell::Heartbeat, boot_ns())
@@ -141,6 +165,9 @@ const fn switch(guard: Option<Guard>) -> Cell {
         None => Cell::OffAll,
         Some(Guard::Command) => Cell::OffCommand,
         Some(Guard::Randomx) => Cell::OffRandomx,
+        Some(Guard::Egress) => Cell::OffEgress,
+        Some(Guard::Outbound) => Cell::OffOutbound,
+        Some(Guard::Pool) => Cell::OffPool,
     }
 }
 

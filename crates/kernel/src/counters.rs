@@ -1,6 +1,6 @@
 //! The kernel's counters, summed over processors. They go on while the agent is down.
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{MapCore, MapFlags};
 
 use crate::{
     Pins,
@@ -54,6 +54,52 @@ pub struct Counters {
     pub rounding_no_room: u64,
     /// How often the sensor was called: most threads that are switched out wait for something.
     pub rounding_calls: u64,
+    /// Connects, sends and packets in scope that the guard `egress` judged.
+    pub egress_checked: u64,
+    /// Of those, refused.
+    pub egress_denied: u64,
+    /// Would have been refused, and were not, by `observe`.
+    pub egress_observed: u64,
+    /// Of these, because the lease had run out.
+    pub egress_lease_expired: u64,
+    /// Events generated about them: sent and lost.
+    pub egress_events: u64,
+    /// Events about them for which the ring had no room.
+    pub egress_lost: u64,
+    /// Cgroups that found no room in the map of grants.
+    pub egress_grants_full: u64,
+    /// First contacts in scope that the guard `outbound` let through.
+    pub outbound_contacts: u64,
+    /// Connects, sends and packets that it refused, of whoever scans.
+    pub outbound_denied: u64,
+    /// Would have been refused, and were not, by `observe`.
+    pub outbound_observed: u64,
+    /// Packets that it dropped since too many contacts waited for an answer, or came at once.
+    pub outbound_paced: u64,
+    /// Refusals that were not, because the lease had run out.
+    pub outbound_lease_expired: u64,
+    /// Events generated about who scans: sent and lost.
+    pub outbound_events: u64,
+    /// Events about them for which the ring had no room.
+    pub outbound_lost: u64,
+    /// Workloads of which nothing could be kept.
+    pub outbound_no_room: u64,
+    /// New cgroups that the agent was to be told of, and was not: it finds them when it looks at all of them.
+    pub cgroups_untold: u64,
+    /// Packets in scope that the guard `pool` looked into.
+    pub pool_checked: u64,
+    /// Of those and of what followed on the same connections, refused.
+    pub pool_denied: u64,
+    /// Connections that would have been refused, and were not, by `observe`.
+    pub pool_observed: u64,
+    /// Of these, because the lease had run out.
+    pub pool_lease_expired: u64,
+    /// Events generated about them: sent and lost.
+    pub pool_events: u64,
+    /// Events about them for which the ring had no room.
+    pub pool_lost: u64,
+    /// Connections of which nothing could be kept.
+    pub pool_no_room: u64,
 }
 
 /// What the `randomx` guard's sensor saw on one processor.
@@ -68,7 +114,7 @@ pub struct RoundingCounts {
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 45] = [
     "checked",
     "out_of_scope",
     "off",
@@ -91,14 +137,35 @@ const NAMES: [&str; 22] = [
     "rounding_lost",
     "rounding_no_room",
     "rounding_calls",
+    "egress_checked",
+    "egress_denied",
+    "egress_observed",
+    "egress_lease_expired",
+    "egress_events",
+    "egress_lost",
+    "egress_grants_full",
+    "outbound_contacts",
+    "outbound_denied",
+    "outbound_observed",
+    "outbound_paced",
+    "outbound_lease_expired",
+    "outbound_events",
+    "outbound_lost",
+    "outbound_no_room",
+    "cgroups_untold",
+    "pool_checked",
+    "pool_denied",
+    "pool_observed",
+    "pool_lease_expired",
+    "pool_events",
+    "pool_lost",
+    "pool_no_room",
 ];
 
 impl Counters {
     /// Reads the counters that an agent has pinned.
     pub fn read(pins: &Pins) -> Result<Self, KernelError> {
-        let path = pins.map("counters");
-        let map = MapHandle::from_pinned_path(&path)
-            .doing(|| format!("open the pinned map {}", path.display()))?;
+        let map = pins.open("counters")?;
         Self::from_map(&map)
     }
 
@@ -137,7 +204,7 @@ impl Counters {
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 22] {
+    fn in_order(&mut self) -> [&mut u64; 45] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -161,12 +228,35 @@ impl Counters {
             &mut self.rounding_lost,
             &mut self.rounding_no_room,
             &mut self.rounding_calls,
+            &mut self.egress_checked,
+            &mut self.egress_denied,
+            &mut self.egress_observed,
+            &mut self.egress_lease_expired,
+            &mut self.egress_events,
+            &mut self.egress_lost,
+            &mut self.egress_grants_full,
+            &mut self.outbound_contacts,
+            &mut self.outbound_denied,
+            &mut self.outbound_observed,
+            &mut self.outbound_paced,
+            &mut self.outbound_lease_expired,
+            &mut self.outbound_events,
+            &mut self.outbound_lost,
+            &mut self.outbound_no_room,
+            &mut self.cgroups_untold,
+            &mut self.pool_checked,
+            &mut self.pool_denied,
+            &mut self.pool_observed,
+            &mut self.pool_lease_expired,
+            &mut self.pool_events,
+            &mut self.pool_lost,
+            &mut self.pool_no_room,
         ]
     }
 }
 
 /// One counter on each processor.
-fn by_processor(map: &impl MapCore, index: usize) -> Result<Vec<u64>, KernelError> {
+pub(crate) fn by_processor(map: &impl MapCore, index: usize) -> Result<Vec<u64>, KernelError> {
     let key = u32::try_from(index).unwrap_or(u32::MAX);
     let values = map
         .lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY)

@@ -68,6 +68,18 @@ pub enum KernelError {
     },
 }
 
+impl KernelError {
+    /// The same of programs on sockets and packets, for which the kernel wants more.
+    pub(crate) fn on_cgroups(self) -> Self {
+        match self {
+            Self::NoPrivileges { what } => Self::NoPrivileges {
+                what: format!("{what} on cgroups, for which CAP_NET_ADMIN is needed too"),
+            },
+            other => other,
+        }
+    }
+}
+
 /// Gives libbpf's errors the sentence that they lack.
 pub(crate) trait Doing<T> {
     /// Names what was tried.

@@ -1,17 +1,18 @@
 //! Loading, attaching and adopting: one set of programs decides at any moment, and there is never none.
 
-use std::{cell::RefCell, fs, os::fd::AsFd, path::PathBuf, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, fs, os::fd::AsFd, path::PathBuf, time::Duration};
 
 use hayward_model::{Guard, ScopePolicy};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, RingBufferBuilder};
+use libbpf_rs::{MapCore, MapFlags};
 
 use crate::{
-    Cell, Cells, Counters, KernelError, Pins, RoundingCounts, RunTime, Sightings, Variant,
+    Cell, Cells, Counters, EventStream, KernelError, OutboundLimits, Pins, RoundingCounts, RunTime,
+    Sightings, Variant,
     error::Doing,
-    object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
+    object::{EGRESS, Embedded, OUTBOUND, POOL},
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
+    programs::{Loaded, OnCgroup, Programs},
     statistics,
-    table::{self, size_class},
 };
 
 /// What the kernel side needs to start.
@@ -27,6 +28,14 @@ pub struct KernelOptions {
     pub uid_min: Option<u32>,
     /// Policy of such users' processes.
     pub users_policy: ScopePolicy,
+    /// Some cgroups are decided by name: events tell of new ones.
+    pub by_name: bool,
+    /// The folder of the root cgroup.
+    pub root: PathBuf,
+    /// Guards that are put on its sockets and packets, and on those of the cgroups below it.
+    pub network: Vec<Guard>,
+    /// What the guard `outbound` goes by.
+    pub outbound: OutboundLimits,
     /// Programs started from memory are killed.
     pub fileless_kill: bool,
     /// Programs that could not be judged are killed.
@@ -44,19 +53,12 @@ pub struct Kernel {
     scope: Programs,
     /// Its failure concerns its guard alone.
     randomx: Result<Programs, KernelError>,
+    /// So does each of these: guards that look at sockets and packets.
+    network: BTreeMap<Guard, Result<OnCgroup, KernelError>>,
     instance: u64,
     variants: &'static [Variant],
     adopted: bool,
     _lock: PinsLock,
-}
-
-/// One loaded object and its attachments.
-#[derive(Debug)]
-struct Programs {
-    object: Object,
-    embedded: &'static Embedded,
-    class: usize,
-    links: Vec<Link>,
 }
 
 impl Kernel {
@@ -85,6 +87,12 @@ impl Kernel {
             scope,
             randomx,
         } = Loaded::load(variants, &pins, instance, command_words, scope_words)?;
+        let network = options.network.iter().filter_map(|guard| {
+            let embedded = on_cgroup(*guard)?;
+            let loaded = OnCgroup::load(embedded, variants, &pins, instance, &options.root);
+            Some((*guard, loaded))
+        });
+        let network = network.collect();
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -92,6 +100,7 @@ impl Kernel {
             command,
             scope,
             randomx,
+            network,
             instance,
             variants,
             adopted,
@@ -112,7 +121,15 @@ impl Kernel {
             // Without them there is no `Kernel`.
             Guard::Command => None,
             Guard::Randomx => self.randomx.as_ref().err(),
+            Guard::Egress | Guard::Outbound | Guard::Pool => {
+                self.network.get(&guard)?.as_ref().err()
+            }
         }
+    }
+
+    /// Whether what leaves workloads is judged, so that one can be quarantined.
+    pub fn judges_packets(&self) -> bool {
+        matches!(self.network.get(&Guard::Egress), Some(Ok(_)))
     }
 
     /// Attaches and pins the new programs, makes them the ones that decide, and only then removes older ones.
@@ -121,6 +138,9 @@ impl Kernel {
     pub fn activate(&mut self) -> Result<(), KernelError> {
         self.scope.attach(&self.pins, self.instance)?;
         self.command.attach(&self.pins, self.instance)?;
+        for programs in self.network.values_mut().flatten() {
+            programs.attach(&self.pins, self.instance)?;
+        }
         self.take_over()
     }
 
@@ -143,9 +163,7 @@ impl Kernel {
 
     /// What the sensor counts on each processor, for [`crate::Nudger::start`].
     pub fn sightings(&self) -> Result<Sightings, KernelError> {
-        let path = self.pins.map("rounding_seen");
-        let map = MapHandle::from_pinned_path(&path)
-            .doing(|| format!("open the pinned map {}", path.display()))?;
+        let map = self.pins.open("rounding_seen")?;
         Ok(Sightings { map })
     }
 
@@ -173,6 +191,9 @@ impl Kernel {
         }
         self.scope.links.clear();
         self.command.links.clear();
+        for programs in self.network.values_mut().flatten() {
+            programs.detach();
+        }
         self.detach_sensor();
         Ok(())
     }
@@ -217,11 +238,18 @@ impl Kernel {
         loaded.scope.swap(scope_words)?;
         loaded.scope.attach(pins, instance)?;
         loaded.command.attach(pins, instance)?;
+        let network = std::mem::take(&mut self.network).into_iter();
+        let network = network.map(|(guard, programs)| {
+            let again = programs.and_then(|it| it.again(pins, instance, variants));
+            (guard, again)
+        });
+        let network = network.collect();
         self.instance = instance;
         self.command = loaded.command;
         self.scope = loaded.scope;
         let attached = matches!(&self.randomx, Ok(programs) if !programs.links.is_empty());
         self.randomx = loaded.randomx;
+        self.network = network;
         if attached {
             self.attach_sensor()?;
         }
@@ -234,7 +262,16 @@ impl Kernel {
         self.scope
             .map("scopes")?
             .update(&cgroup.to_ne_bytes(), &bits, MapFlags::ANY)
-            .doing(|| format!("enter the cgroup {cgroup} in the scope map"))
+            .doing(|| format!("enter the cgroup {cgroup} in the scope map"))?;
+        self.cells.egress_changed()
+    }
+
+    /// Says which cgroup is the whole workload of one that existed before the programs did, where it is another.
+    pub fn set_whole(&self, cgroup: u64, whole: u64) -> Result<(), KernelError> {
+        self.scope
+            .map("wholes")?
+            .update(&cgroup.to_ne_bytes(), &whole.to_ne_bytes(), MapFlags::ANY)
+            .doing(|| format!("enter the workload of the cgroup {cgroup}"))
     }
 
     /// The entry of a cgroup itself; none where it falls under an ancestor's.
@@ -251,21 +288,29 @@ impl Kernel {
     /// Writes what settings say; switches that operators flipped are left alone.
     pub fn write_cells(&self, options: &KernelOptions) -> Result<(), KernelError> {
         let (device, inode) = own_binary().doing(|| "look at the agent's own binary".to_owned())?;
-        let lease = u64::try_from(options.lease.as_nanos()).unwrap_or(u64::MAX);
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let (lease, outbound) = (ns(options.lease), &options.outbound);
         for (cell, value) in [
             (Cell::RootCgroup, options.root_cgroup),
             (Cell::AgentDevice, device),
             (Cell::AgentInode, inode),
             (Cell::UidMin, u64::from(options.uid_min.unwrap_or(0))),
             (Cell::UsersPolicy, u64::from(options.users_policy.bits())),
+            (Cell::Names, u64::from(options.by_name)),
             (Cell::FilelessKill, u64::from(options.fileless_kill)),
             (Cell::UnscannedKill, u64::from(options.unscanned_kill)),
             (Cell::Layout, u64::from(LAYOUT_VERSION)),
             (Cell::HostMounts, host_mounts()),
             (Cell::Lease, lease),
+            (Cell::OutboundInFlight, u64::from(outbound.in_flight)),
+            (Cell::OutboundFailed, u64::from(outbound.failed)),
+            (Cell::OutboundPer, ns(outbound.per)),
+            (Cell::OutboundRate, u64::from(outbound.rate)),
+            (Cell::OutboundBlock, ns(outbound.block)),
         ] {
             self.cells.set(cell, value)?;
         }
+        self.cells.egress_changed()?;
         self.cells.beat()
     }
 
@@ -294,153 +339,29 @@ impl Kernel {
         &self,
         consume: impl FnMut(&[u8]) + 'a,
     ) -> Result<EventStream<'a>, KernelError> {
-        let consume = Rc::new(RefCell::new(consume));
         let randomx = self.randomx.is_ok().then_some("randomx_events");
+        let network = self.network.iter().filter(|(_, programs)| programs.is_ok());
+        let network = network.map(|(guard, _)| format!("{guard}_events"));
         let mut maps = Vec::new();
-        for ring in ["command_events"].into_iter().chain(randomx) {
-            let path = self.pins.map(ring);
-            let map = MapHandle::from_pinned_path(&path)
-                .doing(|| format!("open the pinned map {}", path.display()))?;
+        for ring in ["scope_events", "command_events"]
+            .into_iter()
+            .chain(randomx)
+            .map(str::to_owned)
+            .chain(network)
+        {
+            let map = self.pins.open(&ring)?;
             maps.push(map);
         }
-        let doing = || "open the event rings".to_owned();
-        let mut builder = RingBufferBuilder::new();
-        for map in &maps {
-            let consume = consume.clone();
-            builder
-                .add(map, move |bytes| {
-                    consume.borrow_mut()(bytes);
-                    0
-                })
-                .doing(doing)?;
-        }
-        let ring = builder.build().doing(doing)?;
-        Ok(EventStream { ring, _maps: maps })
+        EventStream::open(maps, consume)
     }
 }
 
-/// The rings of events, read by one thread.
-#[derive(Debug)]
-pub struct EventStream<'a> {
-    ring: libbpf_rs::RingBuffer<'a>,
-    /// Their descriptors are what is waited on.
-    _maps: Vec<MapHandle>,
-}
-
-impl EventStream<'_> {
-    /// Waits for events up to `timeout` and hands over all that there are.
-    pub fn poll(&self, timeout: Duration) -> Result<(), KernelError> {
-        match self.ring.poll(timeout) {
-            Err(error) if error.kind() == libbpf_rs::ErrorKind::Interrupted => Ok(()),
-            result => result.doing(|| "read the event rings".to_owned()),
-        }
-    }
-}
-
-/// One instance of every object, not attached yet.
-struct Loaded {
-    command: Programs,
-    scope: Programs,
-    randomx: Result<Programs, KernelError>,
-}
-
-impl Loaded {
-    fn load(
-        variants: &[Variant],
-        pins: &Pins,
-        instance: u64,
-        command_words: &[u32],
-        scope_words: &[u32],
-    ) -> Result<Self, KernelError> {
-        Ok(Self {
-            scope: Programs::load(&SCOPE, variants, pins, instance, scope_words)?,
-            command: Programs::load(&COMMAND, variants, pins, instance, command_words)?,
-            randomx: Programs::load(&RANDOMX, variants, pins, instance, &[]),
-        })
-    }
-}
-
-impl Programs {
-    fn load(
-        embedded: &'static Embedded,
-        variants: &[Variant],
-        pins: &Pins,
-        instance: u64,
-        words: &[u32],
-    ) -> Result<Self, KernelError> {
-        let class = size_class(words.len() * 4)?;
-        let (object, _) = Load {
-            programs: embedded,
-            variants,
-            pins: Some(pins),
-            instance,
-            table_bytes: words.len() * 4,
-        }
-        .load()?;
-        Ok(Self {
-            object,
-            embedded,
-            class,
-            links: Vec::new(),
-        })
-    }
-
-    /// Whether a table of these words is of the size class that the programs were loaded for.
-    fn holds(&self, words: &[u32]) -> Result<bool, KernelError> {
-        Ok(size_class(words.len() * 4)? == self.class)
-    }
-
-    /// Swaps the table for one of the same size class.
-    fn swap(&self, words: &[u32]) -> Result<(), KernelError> {
-        let tables = self.embedded.tables;
-        table::swap(&self.map(tables)?, tables, self.class, words)
-    }
-
-    /// Where the map of tables is pinned.
-    fn tables(&self, pins: &Pins) -> PathBuf {
-        pins.map(&format!("{}-{}", self.embedded.tables, self.class))
-    }
-
-    /// Attaches every program, and pins the link.
-    fn attach(&mut self, pins: &Pins, instance: u64) -> Result<(), KernelError> {
-        for (name, mut link) in self.attached()? {
-            let path = pins.links().join(format!("{name}-{instance}"));
-            link.pin(&path)
-                .doing(|| format!("pin the link {}", path.display()))?;
-            self.links.push(link);
-        }
-        Ok(())
-    }
-
-    /// Attaches every program for as long as the links are held.
-    fn attach_for_now(&mut self) -> Result<(), KernelError> {
-        self.links = self.attached()?.into_iter().map(|(_, link)| link).collect();
-        Ok(())
-    }
-
-    /// A link for every program that hangs on an event by itself, with its name.
-    fn attached(&mut self) -> Result<Vec<(String, Link)>, KernelError> {
-        let mut links = Vec::new();
-        for program in self.object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            if !name.starts_with("on_") || !program.autoload() {
-                continue;
-            }
-            let link = program
-                .attach()
-                .doing(|| format!("attach the program {name}"))?;
-            links.push((name, link));
-        }
-        Ok(links)
-    }
-
-    fn map(&self, name: &str) -> Result<libbpf_rs::Map<'_>, KernelError> {
-        self.object
-            .maps()
-            .find(|map| map.name() == name)
-            .ok_or_else(|| KernelError::Io {
-                what: format!("find the map {name}"),
-                source: std::io::ErrorKind::NotFound.into(),
-            })
+/// The programs of a guard that looks at sockets and packets.
+fn on_cgroup(guard: Guard) -> Option<&'static Embedded> {
+    match guard {
+        Guard::Egress => Some(&EGRESS),
+        Guard::Outbound => Some(&OUTBOUND),
+        Guard::Pool => Some(&POOL),
+        Guard::Command | Guard::Randomx => None,
     }
 }

@@ -3,37 +3,52 @@
 //! Everything that knows BPF is here. A guard's programs are loaded, pinned and adopted by [`Kernel`]; what operators
 //! switch works through [`Cells`] on the pins alone, without an agent; [`wire`] turns the kernel's bytes into events.
 
+mod bans;
 mod cells;
 mod counters;
+mod egress;
+mod empty;
 mod error;
 mod judge;
 mod kernel;
 mod memory;
 mod nudge;
 mod object;
+mod outbound;
 mod pace;
 mod pins;
+mod pool;
 mod privileges;
 mod probe;
+mod programs;
 mod rounding;
 mod sensor;
 mod statistics;
+mod stream;
 mod table;
+mod tripped;
 mod windows;
 pub mod wire;
 
+pub use bans::BanMap;
 pub use cells::{Cell, Cells, boot_ns};
 pub use counters::{Counters, RoundingCounts};
+pub use egress::{Egress, Grant, ListNumber, NO_LIST};
+pub use empty::EmptyProgram;
 pub use error::KernelError;
 pub use judge::KernelJudge;
 pub use kernel::{Kernel, KernelOptions};
 pub use memory::release_unused_memory;
 pub use nudge::{Nudger, Sightings};
 pub use object::Variant;
+pub use outbound::{Outbound, OutboundLimits};
 pub use pins::{Pins, uninstall};
+pub use pool::PoolDomains;
 pub use privileges::{missing_privileges, require_privileges};
 pub use probe::{Feature, probe};
 pub use rounding::round_irregularly;
 pub use statistics::{RunTime, Statistics};
+pub use stream::EventStream;
 pub use table::{MAX_TABLE_BYTES, size_class};
+pub use tripped::Tripped;
 pub use windows::{AFFORDABLE_CALLS, Windows};

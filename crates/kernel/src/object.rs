@@ -11,6 +11,8 @@ use libbpf_rs::{
     btf::{Btf, types::Struct},
 };
 
+use miniz_oxide::inflate::decompress_to_vec;
+
 use crate::{
     Pins,
     error::{Doing, KernelError},
@@ -26,22 +28,38 @@ pub(crate) struct Embedded {
     without_bpf_loop: &'static [u8],
 }
 
+macro_rules! compiled {
+    ($name:literal, $suffix:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, $suffix))
+    };
+}
+
 macro_rules! embedded {
     ($name:literal) => {
         Embedded {
             tables: concat!($name, "_tables"),
-            with_bpf_loop: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o")),
-            without_bpf_loop: include_bytes!(concat!(
-                env!("OUT_DIR"),
-                "/",
-                $name,
-                ".without-bpf-loop.bpf.o"
-            )),
+            with_bpf_loop: compiled!($name, ".bpf.o"),
+            without_bpf_loop: compiled!($name, ".without-bpf-loop.bpf.o"),
         }
     };
 }
 
+/// One that repeats nothing.
+macro_rules! embedded_once {
+    ($name:literal) => {{
+        static PROGRAMS: &[u8] = compiled!($name, ".bpf.o");
+        Embedded {
+            tables: concat!($name, "_tables"),
+            with_bpf_loop: PROGRAMS,
+            without_bpf_loop: PROGRAMS,
+        }
+    }};
+}
+
 pub(crate) static COMMAND: Embedded = embedded!("command");
+pub(crate) static EGRESS: Embedded = embedded_once!("egress");
+pub(crate) static OUTBOUND: Embedded = embedded_once!("outbound");
+pub(crate) static POOL: Embedded = embedded_once!("pool");
 pub(crate) static RANDOMX: Embedded = embedded!("randomx");
 pub(crate) static SCOPE: Embedded = embedded!("scope");
 
@@ -58,11 +76,12 @@ impl Variant {
     /// In the order in which they are tried.
     pub const ALL: &'static [Self] = &[Self::WithBpfLoop, Self::WithoutBpfLoop];
 
-    fn of(self, programs: &Embedded) -> &'static [u8] {
-        match self {
+    fn of(self, programs: &Embedded) -> io::Result<Vec<u8>> {
+        let packed = match self {
             Self::WithBpfLoop => programs.with_bpf_loop,
             Self::WithoutBpfLoop => programs.without_bpf_loop,
-        }
+        };
+        decompress_to_vec(packed).map_err(|error| io::Error::other(error.to_string()))
     }
 }
 
@@ -119,9 +138,11 @@ impl Load<'_> {
         class: usize,
     ) -> Result<OpenObject, KernelError> {
         let tables = self.programs.tables;
+        let doing = || "open the embedded kernel programs".to_owned();
+        let programs = variant.of(self.programs).doing(doing)?;
         let mut open = ObjectBuilder::default()
-            .open_memory(variant.of(self.programs))
-            .doing(|| "open the embedded kernel programs".to_owned())?;
+            .open_memory(&programs)
+            .doing(doing)?;
         let task_storage = open.maps().any(|map| map.name() == TASKS) && has_safe_task_storage();
         self.set_constants(&mut open, class, task_storage)?;
         for mut program in open.progs_mut() {

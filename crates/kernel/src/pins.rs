@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use libbpf_rs::MapHandle;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
-pub(crate) const LAYOUT_VERSION: u32 = 4;
+pub(crate) const LAYOUT_VERSION: u32 = 7;
 
 /// An instance number that no programs have.
 const NO_INSTANCE: u64 = u64::MAX;
@@ -98,6 +99,13 @@ impl Pins {
 
     pub(crate) fn map(&self, name: &str) -> PathBuf {
         self.maps().join(name)
+    }
+
+    /// Opens a map that an agent has pinned, whether it still runs or not.
+    pub(crate) fn open(&self, name: &str) -> Result<MapHandle, KernelError> {
+        let path = self.map(name);
+        MapHandle::from_pinned_path(&path)
+            .doing(|| format!("open the pinned map {}", path.display()))
     }
 
     pub(crate) fn links(&self) -> PathBuf {
@@ -205,4 +213,15 @@ pub(crate) fn host_mounts() -> u64 {
     number("/proc/1/ns/mnt")
         .or_else(|_| number("/proc/self/ns/mnt"))
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_that_of_the_kernel_programs() {
+        let line = format!("#define LAYOUT_VERSION {LAYOUT_VERSION}\n");
+        assert!(include_str!("../bpf/layout.h").contains(&line));
+    }
 }

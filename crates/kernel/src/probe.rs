@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    object::{COMMAND, Embedded, Load, RANDOMX, SCOPE, Variant},
+    object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, RANDOMX, SCOPE, Variant},
     table,
 };
 
@@ -25,6 +25,8 @@ pub fn probe() -> Vec<Feature> {
         bpf_file_system(),
         cgroup2(),
         loads("command", &COMMAND),
+        loads("egress", &EGRESS),
+        loads("outbound", &OUTBOUND),
         loads("randomx", &RANDOMX),
         loads("scope", &SCOPE),
         large_tables(),

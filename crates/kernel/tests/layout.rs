@@ -74,6 +74,12 @@ mod tests {
             define("POLICY_COMMAND_ENFORCE"),
             format!("{}u", enforce & !on)
         );
+        let on = ScopePolicy::of(Guard::Pool, Mode::Observe).bits();
+        let enforce = ScopePolicy::of(Guard::Pool, Mode::Enforce).bits() & !on;
+        for (name, bit) in [("ON", on), ("ENFORCE", enforce)] {
+            let shift = bit.trailing_zeros();
+            assert!(LAYOUT.contains(&format!("#define POLICY_POOL_{name} (1u << {shift})")));
+        }
         assert!(LAYOUT.contains("#define POLICY_EXCLUDED (1u << 31)"));
         assert_eq!(ScopePolicy::EXCLUDED.bits(), 1 << 31);
     }
@@ -96,6 +102,7 @@ mod tests {
             (Cell::UnscannedKill, "CELL_UNSCANNED_KILL"),
             (Cell::Layout, "CELL_LAYOUT"),
             (Cell::HostMounts, "CELL_HOST_MOUNTS"),
+            (Cell::OffPool, "CELL_OFF_POOL"),
         ] {
             assert_eq!(names[cell as usize], name);
         }

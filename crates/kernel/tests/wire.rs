@@ -12,7 +12,8 @@ mod tests {
     const PATH_BYTES: usize = 512;
     const CUT: &str = "\u{2026}";
     const WINDOW_BYTES: usize = 128;
-    const FIXED_BYTES: usize = 96 + 2 * PATH_BYTES + WINDOW_BYTES;
+    const CGROUP_BYTES: usize = 512;
+    const FIXED_BYTES: usize = 100 + PATH_BYTES + CGROUP_BYTES + WINDOW_BYTES;
 
     /// What the kernel programs do, after `struct exec_event` of `bpf/layout.h`.
     fn encode(event: &ExecEvent) -> Vec<u8> {
@@ -22,9 +23,12 @@ mod tests {
             KernelVerdict::Killed => 1,
             KernelVerdict::Observed => 2,
             KernelVerdict::Spared => 3,
+            KernelVerdict::Answered => 6,
             KernelVerdict::Unscanned(UnscannedCause::TooLong) => 4,
             KernelVerdict::Unscanned(UnscannedCause::ReadFailed) => 5,
         };
+        let cgroup = names(event.cgroup.as_deref().unwrap_or_default());
+        let cut = if event.cgroup.is_none() { 4 } else { 0 };
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short");
         for (at, field) in [
             (0, 1),
@@ -34,26 +38,36 @@ mod tests {
             (40, event.parent_pid),
             (44, event.uid),
             (48, event.rule.unwrap_or(u32::MAX)),
-            (52, u32::from(event.fileless)),
+            (52, u32::from(event.fileless) | cut),
             (56, event.command_line_bytes),
             (60, event.match_end),
             (64, length(&event.executable)),
             (68, length(&event.match_window)),
             (72, length(&event.command_line)),
             (76, event.unscanned.map_or(0, cause_number)),
+            (80, length(&cgroup)),
         ] {
             put(at, &field.to_ne_bytes());
         }
         put(8, &event.boot_ns.to_ne_bytes());
         put(16, &event.start_boot_ns.to_ne_bytes());
         put(24, &event.cgroup_id.to_ne_bytes());
-        put(80, event.comm.as_bytes());
-        // Paths are written from the end of their first half backwards.
-        let path_end = 96 + PATH_BYTES;
+        put(84, event.comm.as_bytes());
+        // Paths are written from the end of their field backwards.
+        let path_end = 100 + PATH_BYTES;
         put(path_end - event.executable.len(), &event.executable);
+        put(path_end, &cgroup);
         put(FIXED_BYTES - WINDOW_BYTES, &event.match_window);
         bytes.extend_from_slice(&event.command_line);
         bytes
+    }
+
+    /// The names in a cgroup's path, the last one first, as `write_cgroup_path` has them.
+    fn names(path: &str) -> Vec<u8> {
+        let names = path.rsplit('/').filter(|name| !name.is_empty());
+        names
+            .flat_map(|name| [name.as_bytes(), b"\0"].concat())
+            .collect()
     }
 
     fn cause_number(cause: UnscannedCause) -> u32 {
@@ -73,6 +87,7 @@ mod tests {
             Just(KernelVerdict::Killed),
             Just(KernelVerdict::Observed),
             Just(KernelVerdict::Spared),
+            Just(KernelVerdict::Answered),
             Just(KernelVerdict::Unscanned(UnscannedCause::TooLong)),
             Just(KernelVerdict::Unscanned(UnscannedCause::ReadFailed)),
         ];
@@ -81,6 +96,7 @@ mod tests {
             joined(4096),
             joined(WINDOW_BYTES),
             "[^\0]{0,5}",
+            proptest::option::of("/|(/[a-zé.-]{1,20}){1,12}"),
         );
         let numbers = (
             any::<[u64; 3]>(),
@@ -94,7 +110,7 @@ mod tests {
             ]),
         );
         (verdict, bytes, numbers).prop_map(|(verdict, bytes, numbers)| {
-            let (executable, command_line, match_window, comm) = bytes;
+            let (executable, command_line, match_window, comm, cgroup) = bytes;
             let ([boot_ns, start_boot_ns, cgroup_id], words, rule, fileless, unscanned) = numbers;
             let [
                 generation,
@@ -119,6 +135,7 @@ mod tests {
                 start_boot_ns,
                 uid,
                 cgroup_id,
+                cgroup,
                 verdict,
                 rule,
                 comm,
@@ -254,11 +271,60 @@ mod tests {
         if let Ok(Event::Exec(event)) = decode(bytes) {
             prop_assert!(event.executable.len() <= PATH_BYTES + CUT.len());
             prop_assert!(event.match_window.len() <= WINDOW_BYTES);
+            // What is no UTF-8 grows from one byte to three.
+            let cgroup = event.cgroup.unwrap_or_default();
+            prop_assert!(cgroup.len() <= 3 * CGROUP_BYTES && !cgroup.contains('\0'));
             prop_assert!(event.command_line.len() <= bytes.len() - FIXED_BYTES);
             prop_assert!(!event.command_line.contains(&0));
             prop_assert!(!event.comm.contains('\0'));
         }
         Ok(())
+    }
+
+    /// What `tell` of the guard `pool` does, after `struct pool_event`.
+    fn encode_pool(dialect: u32, message: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; 224];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        let length = u32::try_from(message.len()).expect("short");
+        for (at, field) in [
+            (0, 6),
+            (4, 1),
+            (44, dialect),
+            (52, 3333),
+            (88, length),
+            (92, 6),
+        ] {
+            put(at, &u32::to_ne_bytes(field));
+        }
+        put(66, &[0xff, 0xff, 192, 0, 2, 7]);
+        put(72, b"miner");
+        put(96, message);
+        bytes
+    }
+
+    #[test]
+    fn a_connection_of_a_pool_comes_out_as_it_was_put_in_and_a_question_as_its_name() {
+        let decoded = |dialect, message: &[u8]| match decode(&encode_pool(dialect, message)) {
+            Ok(Event::Pool(event)) => Some(event),
+            _ => None,
+        };
+        let event = decoded(1, b"{}").expect("an event");
+        assert!(
+            event.sender.denied
+                && event.sent
+                && event.message == b"{}"
+                && event.sender.comm == "miner"
+        );
+        assert_eq!(event.sender.destination.to_string(), "tcp 192.0.2.7:3333");
+        let name = |question: &[u8]| decoded(9, question).map(|event| event.message);
+        assert_eq!(name(b"\x04pool\x03org\0\0\x01"), Some(b"pool.org".to_vec()));
+        assert_eq!(name(b"\x04pool\x3for"), Some(b"pool.or".to_vec()));
+        assert_eq!(name(b""), Some(Vec::new()));
+        assert!(decoded(0, b"").is_none() && decoded(10, b"").is_none());
+        let mut bytes = encode_pool(1, &[0; 128]);
+        assert!(decode(&bytes).is_ok() && decode(&bytes[..223]).is_err());
+        bytes[88] = 129;
+        assert_eq!(decode(&bytes), Err(WireError::BadLength("message")));
     }
 
     #[test]
@@ -279,7 +345,7 @@ mod tests {
     #[test]
     fn decoding_arbitrary_bytes_never_panics() {
         // Behind a header that is right, so that most of it is read as fields.
-        let bytes = (vec(any::<u8>(), 0..2500), 0..3u32, 0..7u32);
+        let bytes = (vec(any::<u8>(), 0..2500), 0..7u32, 0..7u32);
         throw(1000, &bytes, |(mut bytes, kind, verdict)| {
             if kind > 0 && bytes.len() >= 8 {
                 bytes[..4].copy_from_slice(&kind.to_ne_bytes());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Guard, Mode, Process, Response};
+use crate::{Action, Destination, Guard, Mode, PoolDialect, Process, Response};
 
 /// What a detector concluded, with its evidence.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +43,59 @@ pub struct Evidence {
     /// The executable has no name in any file system.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fileless: bool,
+    /// What it wanted to reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
+    /// What came of its contacts, where it scans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanEvidence>,
+    /// What was said on a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolEvidence>,
+    /// Its workload was quarantined, and could reach nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quarantined: bool,
+    /// The ban list that it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ban_list: Option<String>,
     /// How its threads rounded, and what it held in memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mining: Option<MiningEvidence>,
+}
+
+/// Why somebody is taken for one who scans.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanEvidence {
+    /// Which limit was passed: `unanswered` (far more failed than was answered), or `failures` (too many failed, whatever
+    /// was answered).
+    pub limit: String,
+    /// One process alone; else its whole workload.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_process: bool,
+    /// First contacts that were made.
+    pub contacts: u32,
+    /// Of those, answered.
+    pub answered: u32,
+    /// Of those, refused.
+    pub refused: u32,
+    /// Of those, neither in 24 to 32 seconds; a contact where nobody can be counts twice.
+    pub silent: u32,
+    /// Of those, still waiting, counted in the same way.
+    pub waiting: u32,
+    /// Some of the destinations that were not answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<Destination>,
+}
+
+/// Why somebody is taken to mine on a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolEvidence {
+    /// How it was recognised.
+    pub dialect: PoolDialect,
+    /// Who said it: `sent` by the workload, or `received`.
+    pub direction: String,
+    /// The beginning of what was said, or the name of a pool.
+    pub message: String,
 }
 
 /// Why a process is taken for one that mines by RandomX.

@@ -10,17 +10,32 @@ pub enum Guard {
     Command,
     /// RandomX mining is recognised by how threads round.
     Randomx,
+    /// Each workload reaches only what it may.
+    Egress,
+    /// No port scan leaves.
+    Outbound,
+    /// Mining traffic is recognised by what is said on a connection.
+    Pool,
 }
 
 impl Guard {
     /// Every guard, in the order in which they are shown.
-    pub const ALL: [Self; 2] = [Self::Command, Self::Randomx];
+    pub const ALL: [Self; 5] = [
+        Self::Command,
+        Self::Randomx,
+        Self::Egress,
+        Self::Outbound,
+        Self::Pool,
+    ];
 
     /// The guard's name, as settings, metrics and records spell it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Command => "command",
             Self::Randomx => "randomx",
+            Self::Egress => "egress",
+            Self::Outbound => "outbound",
+            Self::Pool => "pool",
         }
     }
 }
@@ -63,14 +78,55 @@ impl Mode {
     }
 }
 
-/// What enforcing does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What enforcing does, the mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
     /// Nothing but the record.
     Observe,
+    /// Refuse it: the packet does not leave, and whoever wanted to send it gets an error.
+    Deny,
+    /// Give its workload a small share of a processor.
+    Throttle,
+    /// Let its workload reach nothing, for a time.
+    Quarantine,
+    /// Stop all processes of its workload, until an operator thaws it.
+    Freeze,
     /// End the process.
     Kill,
+    /// End the process, and all others of its workload.
+    KillWorkload,
+    /// End the process, and have its container stopped by the runtime, which then does not start it again by itself.
+    Evict,
+}
+
+impl Response {
+    /// Whether the process itself is ended: at its start, by the kernel, before its first instruction.
+    pub const fn kills(self) -> bool {
+        matches!(self, Self::Kill | Self::KillWorkload | Self::Evict)
+    }
+
+    /// Whether it is done to the whole workload.
+    pub const fn is_workloads(self) -> bool {
+        matches!(
+            self,
+            Self::Throttle | Self::Quarantine | Self::Freeze | Self::KillWorkload | Self::Evict
+        )
+    }
+
+    /// The response as settings and records spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Deny => "deny",
+            Self::Throttle => "throttle",
+            Self::Quarantine => "quarantine",
+            Self::Freeze => "freeze",
+            Self::Kill => "kill",
+            Self::KillWorkload => "kill-workload",
+            Self::Evict => "evict",
+        }
+    }
 }
 
 /// What a guard says of itself in `status` and in the metrics.

@@ -5,16 +5,21 @@
 mod event;
 mod finding;
 mod guard;
+mod reach;
 mod record;
 mod scope;
 mod workload;
 
 pub use event::{
-    Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample, RunningEvent, UnscannedCause,
-    joined,
+    CgroupEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent, KernelVerdict,
+    OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample, RunningEvent, Sender,
+    UnscannedCause, joined,
 };
-pub use finding::{Evidence, Finding, MiningEvidence, Outcome, Verdict};
+pub use finding::{
+    Evidence, Finding, MiningEvidence, Outcome, PoolEvidence, ScanEvidence, Verdict,
+};
 pub use guard::{Guard, GuardStatus, Mode, Response};
-pub use record::{Action, Actor, Process, Record};
+pub use reach::{Allowed, List, MOST_RANGES, Range, prefix};
+pub use record::{Action, Actor, Process, Record, Strike};
 pub use scope::ScopePolicy;
 pub use workload::{OuterContainer, Runtime, Workload, WorkloadKind};

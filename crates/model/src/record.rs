@@ -11,12 +11,16 @@ use crate::{Evidence, Guard, Mode, Response, Workload};
 pub enum Action {
     /// The process was ended.
     Killed,
+    /// It was refused.
+    Denied,
     /// It matched, and `observe` spared it.
     Observed,
     /// It matched, and an allow pattern spared it.
     Spared,
     /// It was to be ended and was gone, or could not be ended.
     Missed,
+    /// Its workload is answered for it, in a record of its own.
+    Answered,
     /// The kernel could not judge it, and the agent found nothing.
     Cleared,
     /// An operator switched a guard or everything off.
@@ -43,6 +47,24 @@ pub enum Action {
     Released,
     /// All processes of a workload were ended.
     WorkloadKilled,
+    /// A container, or all of a pod, was stopped by its runtime.
+    Evicted,
+    /// A workload may reach everything, for a time.
+    Granted,
+    /// A workload may reach what its settings say again.
+    Revoked,
+    /// A workload may reach nothing, for a time.
+    Quarantined,
+    /// What a workload should be done to was not done.
+    Refused,
+    /// A workload's strikes count no more.
+    Forgiven,
+    /// A new rule acted on too many workloads, and only observes.
+    Tripped,
+    /// A rule that is not new acts on as many.
+    Alarmed,
+    /// A tripped rule was put in force.
+    BreakerReset,
 }
 
 impl Action {
@@ -50,9 +72,11 @@ impl Action {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Killed => "killed",
+            Self::Denied => "denied",
             Self::Observed => "observed",
             Self::Spared => "spared",
             Self::Missed => "missed",
+            Self::Answered => "answered",
             Self::Cleared => "cleared",
             Self::SwitchedOff => "switched-off",
             Self::SwitchedOn => "switched-on",
@@ -66,6 +90,51 @@ impl Action {
             Self::Throttled => "throttled",
             Self::Released => "released",
             Self::WorkloadKilled => "workload-killed",
+            Self::Evicted => "evicted",
+            Self::Granted => "granted",
+            Self::Revoked => "revoked",
+            Self::Quarantined => "quarantined",
+            Self::Refused => "refused",
+            Self::Forgiven => "forgiven",
+            Self::Tripped => "tripped",
+            Self::Alarmed => "alarmed",
+            Self::BreakerReset => "breaker-reset",
+        }
+    }
+
+    /// Whether something was done, or should have been and was not: what somebody may want to be told of at once. Mere
+    /// observations, what was undone and acts on the agent itself are not.
+    pub const fn is_deed(self) -> bool {
+        match self {
+            Self::Killed
+            | Self::Denied
+            | Self::Missed
+            | Self::Frozen
+            | Self::Throttled
+            | Self::WorkloadKilled
+            | Self::Evicted
+            | Self::Quarantined
+            | Self::Refused
+            | Self::Tripped
+            | Self::Alarmed => true,
+            // What is answered has another record, of the answer.
+            Self::Observed
+            | Self::Spared
+            | Self::Answered
+            | Self::Cleared
+            | Self::SwitchedOff
+            | Self::SwitchedOn
+            | Self::Reloaded
+            | Self::ReloadRefused
+            | Self::Started
+            | Self::Stopped
+            | Self::Forgot
+            | Self::Thawed
+            | Self::Released
+            | Self::Granted
+            | Self::Revoked
+            | Self::Forgiven
+            | Self::BreakerReset => false,
         }
     }
 }
@@ -89,6 +158,15 @@ pub struct Process {
     pub command_line: String,
     /// Length of the whole command line in bytes.
     pub command_line_bytes: u32,
+}
+
+/// A finding that counts against a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strike {
+    /// Id of the whole workload's cgroup.
+    pub cgroup_id: u64,
+    /// How many there were within the window, with this one.
+    pub number: u32,
 }
 
 /// Who did something by hand.
@@ -158,10 +236,41 @@ pub struct Record {
     /// What else was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// Which strike of its workload it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strike: Option<Strike>,
+    /// Id of the record that led to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// Who did it, for acts by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
     /// What an operator should know, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+impl Record {
+    /// One that says nothing but this.
+    pub fn new(id: String, time: Timestamp, action: Action) -> Self {
+        Self {
+            id,
+            time,
+            action,
+            guard: None,
+            rule: None,
+            reason: None,
+            matched: None,
+            generation: None,
+            mode: None,
+            response: None,
+            process: None,
+            workload: None,
+            evidence: None,
+            strike: None,
+            cause: None,
+            actor: None,
+            detail: None,
+        }
+    }
 }

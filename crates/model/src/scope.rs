@@ -2,7 +2,7 @@
 
 use crate::{Guard, Mode};
 
-/// A policy: two bits for each guard, and one for what is excluded. A policy says everything by itself, so that an
+/// A policy: two bits for each guard, one for what is excluded, and one for what was decided by a name. A policy says everything by itself, so that an
 /// entry which was made under other settings never means something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ScopePolicy(u32);
@@ -12,6 +12,63 @@ impl ScopePolicy {
     pub const OUT: Self = Self(0);
     /// Out of scope for everybody.
     pub const EXCLUDED: Self = Self(1 << 31);
+
+    const COMMAND_MILDER: u32 = 1 << 16;
+    const NAMED: u32 = 1 << 30;
+    const EGRESS_SHIFT: u32 = 4;
+    const EGRESS_LIST_SHIFT: u32 = 18;
+    const EGRESS_LISTS: u32 = (1 << 12) - 1;
+
+    /// The same, where the `command` guard answers the workload with less than a kill: the kernel ends no process.
+    #[must_use]
+    pub const fn milder_command(self) -> Self {
+        Self(self.0 | Self::COMMAND_MILDER)
+    }
+
+    /// The same, where the guard `egress` judges too, by the list of this number: 0 to 4,095.
+    #[must_use]
+    pub const fn with_egress(self, mode: Mode, list: u16) -> Self {
+        let mode = match mode {
+            Mode::Observe => 1,
+            Mode::Enforce => 3,
+        };
+        let list = (list as u32 & Self::EGRESS_LISTS) << Self::EGRESS_LIST_SHIFT;
+        Self(self.0 | mode << Self::EGRESS_SHIFT | list)
+    }
+
+    /// The list that says what may be reached.
+    pub const fn egress_list(self) -> u16 {
+        // As many bits as a list's number has.
+        (self.0 >> Self::EGRESS_LIST_SHIFT & Self::EGRESS_LISTS) as u16
+    }
+
+    /// The same with another list, where the guard `egress` judges.
+    #[must_use]
+    pub const fn with_list(self, list: u16) -> Self {
+        match self.mode(Guard::Egress) {
+            None => self,
+            Some(mode) => {
+                let without = self.0 & !(Self::EGRESS_LISTS << Self::EGRESS_LIST_SHIFT);
+                Self(without).with_egress(mode, list)
+            }
+        }
+    }
+
+    /// The same, decided by what a runtime told: cgroups that are made below come with it, whatever their paths say.
+    #[must_use]
+    pub const fn named(self) -> Self {
+        Self(self.0 | Self::NAMED)
+    }
+
+    /// Whether it is out of scope, and users' processes may be in scope all the same.
+    pub const fn is_out(self) -> bool {
+        self.0 & !Self::NAMED == Self::OUT.0
+    }
+
+    /// Whether it is out of scope for everybody.
+    pub const fn is_excluded(self) -> bool {
+        self.0 & Self::EXCLUDED.0 != 0
+    }
 
     /// A guard judges here, and acts where its mode is `enforce`.
     pub const fn of(guard: Guard, mode: Mode) -> Self {
@@ -41,14 +98,15 @@ impl ScopePolicy {
     /// What both allow. Where only one is out of scope, nobody is in: a user might be, by that one.
     #[must_use]
     pub fn milder(self, other: Self) -> Self {
-        if self.0 != other.0
-            && [self, other]
-                .iter()
-                .any(|policy| [Self::OUT, Self::EXCLUDED].contains(policy))
-        {
+        let both = [self, other];
+        if self.0 != other.0 && both.iter().any(|p| p.is_out() || p.is_excluded()) {
             Self::EXCLUDED
         } else {
-            Self(self.0 & other.0)
+            // Who is milder at all is so in this too.
+            let spares = (self.0 | other.0) & Self::COMMAND_MILDER;
+            let both = Self(self.0 & other.0 & !Self::COMMAND_MILDER | spares);
+            // Neither list is the milder one: the other's is the one to come.
+            both.with_list(other.egress_list())
         }
     }
 
@@ -89,5 +147,12 @@ mod tests {
         assert_eq!(enforce.mode(Guard::Command), Some(Mode::Enforce));
         assert_eq!(observe.mode(Guard::Command), Some(Mode::Observe));
         assert_eq!(ScopePolicy::EXCLUDED.mode(Guard::Command), None);
+        assert_eq!(enforce.named().milder(observe), observe);
+        let freezes = enforce.milder_command();
+        assert_eq!(enforce.milder(freezes), freezes);
+        assert_eq!(freezes.mode(Guard::Command), Some(Mode::Enforce));
+        let out = ScopePolicy::OUT.named();
+        assert!(out.is_out() && !out.is_excluded());
+        assert_eq!(out.milder(enforce), ScopePolicy::EXCLUDED);
     }
 }

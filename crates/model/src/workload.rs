@@ -62,6 +62,20 @@ pub struct OuterContainer {
     /// Its name, where a runtime told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Its image, where a runtime told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+impl OuterContainer {
+    /// One of which nothing but its id is known.
+    pub fn new(id: String) -> Self {
+        Self {
+            id,
+            name: None,
+            image: None,
+        }
+    }
 }
 
 /// The kinds of workload that a cgroup path tells.

@@ -1,21 +1,29 @@
 //! From raw settings to a policy: everything that is wrong is told at once, with its line.
 
+pub(crate) mod egress;
+mod listen;
+mod outbound;
+mod pool;
+mod responses;
+mod scope;
+mod short;
+mod tell;
 mod workloads;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use hayward_model::{Guard, Mode, Response, ScopePolicy};
-use hayward_record::{
-    compat::cryptnono::{EXECWHACKER_PORT, FLOWKILLER_PORT},
-    mask::CommandLines,
-};
+use hayward_model::{Guard, Mode, Response};
+use hayward_record::mask::CommandLines;
 use hayward_yaml::{Problem, Spanned, line_of};
 
+use self::{egress::no_egress, outbound::no_outbound, pool::no_pool, short::full};
 use crate::{
     ApiSettings, CommandSettings, JournalSettings, LogFormat, Policy, RandomxEvidence,
-    RandomxSettings, quantity,
-    raw::{Fileless, Raw, RawCommand, RawGuard, RawGuards, RawRandomx, RawSelector, Unscanned},
-    scope::{self, ScopeRules},
+    RandomxSettings,
+    guards::Guards,
+    quantity,
+    raw::{Fileless, Raw, RawCommand, RawGuards, RawRandomx, RawSelector, Unscanned},
+    scope::{ScopeRules, check},
 };
 
 /// Collects problems while raw settings become a policy.
@@ -52,6 +60,9 @@ impl Checker {
             None => Guards {
                 command: self.command(RawCommand::default()),
                 randomx: randomx(RawRandomx::default()),
+                egress: no_egress(),
+                outbound: no_outbound(),
+                pool: no_pool(),
             },
         };
         let include = raw.scope.include;
@@ -69,20 +80,30 @@ impl Checker {
             .chain(&raw.scope.exclude)
             .chain(matches)
         {
-            let checked = scope::check(&selector.value);
+            let checked = check(&selector.value);
             self.checked(line_of(selector), checked);
         }
+        let root = raw.cgroup_root.as_ref().map_or("/", |root| &root.value);
+        if !raw.scope.host && root == "/" {
+            self.refuse_the_host(include.as_deref().unwrap_or_default());
+        }
+        let warnings = self.contradictions(&include, &raw.scope.exclude, &raw.overrides);
         let include = include.map_or_else(
             || vec![RawSelector::Word("containers".to_owned())],
             |include| selectors(&include),
         );
+        let mut lists = Vec::new();
+        let list = self.number(&mut lists, &guards.egress);
+        let general = guards.scope_policy(mode, list);
         let mut overrides = Vec::new();
+        let mut overridden = Vec::new();
         for entry in raw.overrides {
             let settings = self.overridden(&guards, entry.guards);
-            overrides.push((entry.r#match.value, settings.scope_policy(mode)));
+            let list = self.number(&mut lists, &settings.egress);
+            overrides.push((entry.r#match.value, settings.scope_policy(mode, list)));
+            overridden.push(settings);
         }
         let exclude = selectors(&raw.scope.exclude);
-        let general = guards.scope_policy(mode);
         let cgroup_root = self.cgroup_root(raw.cgroup_root);
         let root = cgroup_root.as_deref().unwrap_or("/");
         let scope = ScopeRules::compile(&include, &exclude, &overrides, general, root);
@@ -119,10 +140,19 @@ impl Checker {
             }
         }
         let workloads = self.workloads(raw.workloads);
+        let strikes = self.strikes(raw.strikes)?;
+        let throttle = self.percent("throttle", raw.throttle, "5%");
+        let quarantine = self.quarantine(raw.quarantine);
+        let breaker = self.breaker(raw.breaker);
+        let notice = self.notice(raw.notice);
+        let tell = self.tell(raw.tell);
         Some(Policy {
             mode,
             command: guards.command,
             randomx: guards.randomx,
+            egress: guards.egress,
+            outbound: guards.outbound,
+            pool: guards.pool,
             workloads,
             lease: lease?,
             cgroup_root: cgroup_root?,
@@ -148,6 +178,16 @@ impl Checker {
             log: raw.log.format.unwrap_or(LogFormat::Auto),
             identity: raw.identity,
             compat_cryptnono,
+            strikes,
+            throttle_percent: throttle?,
+            quarantine: quarantine?,
+            breaker: breaker?,
+            notice,
+            tell,
+            warnings,
+            lists,
+            numbers: Vec::new(),
+            overridden,
             scope: scope?,
         })
     }
@@ -155,13 +195,38 @@ impl Checker {
     /// The guards of a `guards` mapping. One that is not listed is off.
     fn guards(&mut self, raw: RawGuards) -> Guards {
         self.refuse_later(&raw);
-        Guards {
-            command: raw.command.map_or_else(no_command, |raw| {
-                self.command(full(raw.value, RawCommand::of_mode))
-            }),
-            randomx: raw.randomx.map_or_else(no_randomx, |raw| {
-                randomx(full(raw.value, RawRandomx::of_mode))
-            }),
+        let lines = lines_of(&raw);
+        let guards = Guards {
+            command: raw
+                .command
+                .map_or_else(no_command, |raw| self.command(full(raw.value))),
+            randomx: raw
+                .randomx
+                .map_or_else(no_randomx, |raw| randomx(full(raw.value))),
+            egress: raw
+                .egress
+                .map_or_else(no_egress, |raw| self.egress(full(raw.value))),
+            outbound: raw
+                .outbound
+                .map_or_else(no_outbound, |raw| self.outbound(full(raw.value))),
+            pool: raw
+                .pool
+                .map_or_else(no_pool, |raw| self.pool(full(raw.value))),
+        };
+        self.refuse_deny(&guards, lines);
+        guards
+    }
+
+    /// Tells of guards that are to refuse something and cannot: what they find has happened.
+    fn refuse_deny(&mut self, guards: &Guards, lines: [usize; 2]) {
+        for (guard, line) in [Guard::Command, Guard::Randomx].into_iter().zip(lines) {
+            if guards.of(guard).2 == Response::Deny {
+                let message =
+                    format!("`response: deny` is nothing that the guard `{guard}` can do");
+                let help =
+                    "write observe, throttle, quarantine, freeze, kill, kill-workload or evict";
+                self.problem(line, message, help);
+            }
         }
     }
 
@@ -194,13 +259,17 @@ impl Checker {
     /// The guards' settings with those that an override puts in their place.
     fn overridden(&mut self, guards: &Guards, raw: RawGuards) -> Guards {
         self.refuse_later(&raw);
+        let lines = lines_of(&raw);
         let Guards {
             mut command,
             mut randomx,
+            mut egress,
+            mut outbound,
+            mut pool,
         } = guards.clone();
         if let Some(raw) = raw.command {
             let line = line_of(&raw);
-            let raw = full(raw.value, RawCommand::of_mode);
+            let raw = full(raw.value);
             let lines = [
                 ("rules", raw.rules.as_ref().map(line_of)),
                 ("fileless", raw.fileless.as_ref().map(line_of)),
@@ -213,16 +282,36 @@ impl Checker {
         }
         if let Some(raw) = raw.randomx {
             let line = line_of(&raw);
-            let raw = full(raw.value, RawRandomx::of_mode);
-            let lines = [
-                ("evidence", raw.evidence.as_ref().map(line_of)),
-                ("nudge", raw.nudge.as_ref().map(line_of)),
-            ];
+            let raw = full(raw.value);
+            let lines = [("nudge", raw.nudge.as_ref().map(line_of))];
             self.refuse_override(Guard::Randomx, randomx.enabled, line, &lines);
             randomx.mode = raw.mode.unwrap_or(randomx.mode);
             randomx.response = raw.response.unwrap_or(randomx.response);
+            let evidence = raw.evidence.map(|evidence| evidence.value);
+            randomx.evidence = evidence.unwrap_or(randomx.evidence);
         }
-        Guards { command, randomx }
+        if let Some(raw) = raw.egress {
+            let line = line_of(&raw);
+            let raw = full(raw.value);
+            self.refuse_override(Guard::Egress, egress.enabled, line, &raw.of_all());
+            egress = self.overridden_egress(egress, raw);
+        }
+        if let Some(raw) = raw.outbound {
+            outbound = self.overridden_outbound(outbound, raw);
+        }
+        if let Some(raw) = raw.pool {
+            let line = line_of(&raw);
+            pool = self.overridden_pool(pool, full(raw.value), line);
+        }
+        let guards = Guards {
+            command,
+            randomx,
+            egress,
+            outbound,
+            pool,
+        };
+        self.refuse_deny(&guards, lines);
+        guards
     }
 
     /// Tells of an override for a guard that is off, and of keys that are one for all workloads, with their lines.
@@ -245,48 +334,10 @@ impl Checker {
                 self.problem(
                     *line,
                     format!("`{key}` is one for all workloads, and cannot stand in an override"),
-                    "set it under `guards`; an override takes `mode` and `response`",
+                    "set it under `guards`; an override takes `mode` and `response`, `evidence` of `randomx`, and all of `egress` but its ban lists",
                 );
             }
         }
-    }
-
-    fn listen(&mut self, listen: Option<Spanned<String>>) -> Option<Option<SocketAddr>> {
-        let Some(listen) = listen else {
-            return Some("127.0.0.1:9752".parse().ok());
-        };
-        if listen.value == "none" {
-            return Some(None);
-        }
-        let parsed = listen.value.parse().map(Some);
-        let message = format!("`listen: {}` is no address with a port", listen.value);
-        self.checked(
-            line_of(&listen),
-            parsed.map_err(|_| format!("{message}; write 127.0.0.1:9752 or none")),
-        )
-    }
-
-    /// Where nothing is set, on every address, as cryptnono does: it runs in a pod.
-    fn cryptnono_listen(
-        &mut self,
-        listen: Option<Spanned<[String; 2]>>,
-    ) -> Option<[SocketAddr; 2]> {
-        let Some(listen) = listen else {
-            return Some(
-                [EXECWHACKER_PORT, FLOWKILLER_PORT].map(|port| ([0, 0, 0, 0], port).into()),
-            );
-        };
-        if let [Ok(execwhacker), Ok(flowkiller)] = listen.value.each_ref().map(|text| text.parse())
-        {
-            return Some([execwhacker, flowkiller]);
-        }
-        let message = format!(
-            "`cryptnono: {:?}` are not two addresses with ports",
-            listen.value
-        );
-        let help = "write those of execwhacker and flowkiller, such as [\"0.0.0.0:12121\", \"0.0.0.0:12122\"]";
-        self.problem(line_of(&listen), message, help);
-        None
     }
 
     fn cgroup_root(&mut self, root: Option<Spanned<String>>) -> Option<String> {
@@ -307,67 +358,12 @@ impl Checker {
     }
 }
 
-/// The guards' settings, in general or in an override.
-#[derive(Clone)]
-struct Guards {
-    command: CommandSettings,
-    randomx: RandomxSettings,
-}
-
-impl Guards {
-    /// What the guards may do where these settings hold. Whoever says `observe` is obeyed.
-    fn scope_policy(&self, agent: Mode) -> ScopePolicy {
-        let (command, randomx) = (&self.command, &self.randomx);
-        [
-            (
-                Guard::Command,
-                command.enabled,
-                command.mode,
-                command.response,
-            ),
-            (
-                Guard::Randomx,
-                randomx.enabled,
-                randomx.mode,
-                randomx.response,
-            ),
-        ]
-        .into_iter()
-        .filter(|(_, enabled, ..)| *enabled)
-        .fold(ScopePolicy::OUT, |policy, (guard, _, mode, response)| {
-            let response = match response {
-                Response::Kill => Mode::Enforce,
-                Response::Observe => Mode::Observe,
-            };
-            policy.with(guard, agent.and(mode).and(response))
-        })
-    }
-}
-
-/// A guard's settings, however short they are written.
-fn full<T>(raw: RawGuard<T>, of_mode: impl FnOnce(Mode) -> T) -> T {
-    match raw {
-        RawGuard::Short(mode) => of_mode(mode),
-        RawGuard::Full(raw) => *raw,
-    }
-}
-
-impl RawCommand {
-    fn of_mode(mode: Mode) -> Self {
-        Self {
-            mode: Some(mode),
-            ..Self::default()
-        }
-    }
-}
-
-impl RawRandomx {
-    fn of_mode(mode: Mode) -> Self {
-        Self {
-            mode: Some(mode),
-            ..Self::default()
-        }
-    }
+/// Where `command` and `randomx` stand.
+fn lines_of(raw: &RawGuards) -> [usize; 2] {
+    [
+        raw.command.as_ref().map_or(0, line_of),
+        raw.randomx.as_ref().map_or(0, line_of),
+    ]
 }
 
 fn randomx(raw: RawRandomx) -> RandomxSettings {

@@ -4,17 +4,32 @@
 //! everything has been checked.
 
 mod check;
+mod destinations;
+mod egress;
+mod guards;
+mod labels;
+mod outbound;
+mod pool;
 mod quantity;
 mod raw;
 mod reference;
 mod scope;
+mod selector;
 mod settings;
+mod tell;
 mod verdict;
 
+pub use check::egress::is_default_never;
+pub use destinations::{destinations, spelled};
+pub use egress::{BanSettings, EgressList, EgressPolicy, EgressSettings, Entry, Reach};
+pub use outbound::OutboundSettings;
+pub use pool::PoolSettings;
 pub use quantity::duration as parse_duration;
 pub use reference::reference;
-pub use scope::ScopeRules;
+pub use scope::{Decision, Origin, ScopeRules};
 pub use settings::{
-    ApiSettings, CommandSettings, DEFAULT_SETTINGS, JournalSettings, LogFormat, Policy,
-    RandomxEvidence, RandomxSettings, SettingsError, WorkloadSettings,
+    ApiSettings, BreakerSettings, CommandSettings, DEFAULT_SETTINGS, JournalSettings, LogFormat,
+    Policy, RandomxEvidence, RandomxSettings, RuntimeSockets, SettingsError, Step, StrikeSettings,
+    WorkloadSettings,
 };
+pub use tell::{TellSettings, TellTarget};

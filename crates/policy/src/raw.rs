@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, path::PathBuf};
 
-use hayward_model::{Mode, Response};
+use hayward_model::{Action, Mode, Response};
 use hayward_record::mask::CommandLines;
 use hayward_yaml::{Spanned, line_of};
 use serde::{
@@ -10,7 +10,7 @@ use serde::{
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::RandomxEvidence;
+use crate::{EgressPolicy, RandomxEvidence};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,6 +19,12 @@ pub(crate) struct Raw {
     pub(crate) scope: RawScope,
     pub(crate) guards: Option<RawGuards>,
     pub(crate) workloads: RawWorkloads,
+    pub(crate) strikes: RawStrikes,
+    pub(crate) throttle: Option<Spanned<String>>,
+    pub(crate) quarantine: Option<Spanned<String>>,
+    pub(crate) breaker: RawBreaker,
+    pub(crate) notice: Option<Spanned<String>>,
+    pub(crate) tell: Vec<Spanned<RawTell>>,
     pub(crate) overrides: Vec<RawOverride>,
     pub(crate) lease: Option<Spanned<String>>,
     pub(crate) cgroup_root: Option<Spanned<String>>,
@@ -36,20 +42,90 @@ pub(crate) struct Raw {
 pub(crate) struct RawScope {
     pub(crate) include: Option<Vec<Spanned<RawSelector>>>,
     pub(crate) exclude: Vec<Spanned<RawSelector>>,
+    pub(crate) host: bool,
 }
 
-/// `containers`, `users`, a cgroup glob, or a mapping such as `{unit: glob}`.
+/// `containers`, `users`, a cgroup glob, or a mapping such as `{unit: glob}` or `{namespace: glob}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum RawSelector {
     Word(String),
-    Keyed(BTreeMap<String, String>),
+    Keyed(BTreeMap<String, Plain>),
+}
+
+impl fmt::Display for RawSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => f.write_str(word),
+            Self::Keyed(keys) => {
+                let pairs = keys
+                    .iter()
+                    .map(|(key, Plain(value))| format!("{key}: {value}"));
+                write!(f, "{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// A text, which YAML takes for a number where it looks like one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Scalar")]
+pub(crate) struct Plain(pub(crate) String);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Number(i64),
+}
+
+impl From<Scalar> for Plain {
+    fn from(scalar: Scalar) -> Self {
+        Self(match scalar {
+            Scalar::Text(text) => text,
+            Scalar::Number(number) => number.to_string(),
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawWorkloads {
     pub(crate) environment: Option<Vec<Spanned<String>>>,
+    pub(crate) runtimes: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawStrikes {
+    pub(crate) window: Option<Spanned<String>>,
+    pub(crate) then: Vec<Spanned<RawStep>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawBreaker {
+    pub(crate) young: Option<Spanned<String>>,
+    pub(crate) workloads: Option<u32>,
+    pub(crate) share: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawStep {
+    pub(crate) after: u32,
+    pub(crate) response: Response,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTell {
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) webhook: Option<Spanned<String>>,
+    pub(crate) headers: Option<Spanned<PathBuf>>,
+    pub(crate) actions: Option<Spanned<Vec<Action>>>,
+    pub(crate) every: Option<Spanned<String>>,
+    pub(crate) timeout: Option<Spanned<String>>,
 }
 
 /// The guards by name, those that this version does not have among them.
@@ -58,9 +134,9 @@ pub(crate) struct RawWorkloads {
 pub(crate) struct RawGuards {
     pub(crate) command: Option<Spanned<RawGuard<RawCommand>>>,
     pub(crate) randomx: Option<Spanned<RawGuard<RawRandomx>>>,
-    pub(crate) outbound: Option<Spanned<IgnoredAny>>,
-    pub(crate) pool: Option<Spanned<IgnoredAny>>,
-    pub(crate) egress: Option<Spanned<IgnoredAny>>,
+    pub(crate) outbound: Option<Spanned<RawGuard<RawOutbound>>>,
+    pub(crate) egress: Option<Spanned<RawGuard<RawEgress>>>,
+    pub(crate) pool: Option<Spanned<RawGuard<RawPool>>>,
     pub(crate) inbound: Option<Spanned<IgnoredAny>>,
     pub(crate) file: Option<Spanned<IgnoredAny>>,
 }
@@ -68,13 +144,7 @@ pub(crate) struct RawGuards {
 impl RawGuards {
     /// What is planned and not there yet: name and line.
     pub(crate) fn later(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let later = [
-            ("outbound", &self.outbound),
-            ("pool", &self.pool),
-            ("egress", &self.egress),
-            ("inbound", &self.inbound),
-            ("file", &self.file),
-        ];
+        let later = [("inbound", &self.inbound), ("file", &self.file)];
         let lines = later.map(|(name, guard)| (name, guard.as_ref().map(line_of)));
         let listed = lines.into_iter();
         listed.filter_map(|(name, line)| Some((name, line?)))
@@ -130,6 +200,49 @@ pub(crate) struct RawRandomx {
     pub(crate) response: Option<Response>,
     pub(crate) evidence: Option<Spanned<RandomxEvidence>>,
     pub(crate) nudge: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawEgress {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) response: Option<Response>,
+    pub(crate) policy: Option<Spanned<EgressPolicy>>,
+    pub(crate) allow: Option<Vec<Spanned<String>>>,
+    pub(crate) always: Option<Vec<Spanned<String>>>,
+    pub(crate) never: Option<Vec<Spanned<String>>>,
+    pub(crate) ban_lists: Option<Spanned<Vec<String>>>,
+    pub(crate) never_banned: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(crate) widest_ban: Option<Spanned<RawWidest>>,
+    pub(crate) may_cut_node: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawWidest {
+    pub(crate) ipv4: Option<u8>,
+    pub(crate) ipv6: Option<u8>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawOutbound {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) response: Option<Response>,
+    pub(crate) in_flight: Option<Spanned<u32>>,
+    pub(crate) failures: Option<Spanned<u32>>,
+    pub(crate) window: Option<Spanned<String>>,
+    pub(crate) rate: Option<Spanned<u32>>,
+    pub(crate) block: Option<Spanned<String>>,
+    pub(crate) reachable: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawPool {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) response: Option<Response>,
+    pub(crate) domains: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

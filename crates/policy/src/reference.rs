@@ -13,13 +13,14 @@ pub fn reference() -> String {
          ## Durations and sizes\n\n\
          `500ms`, `10s`, `5m`, `2h`, `30d`; `64MiB`, `1GiB`.\n\n\
          ## Modes\n\n\
-         `observe` judges and records, `enforce` acts too. `response: observe` has the effect of `mode: observe`. \
+         `observe` judges and records, `enforce` acts too. `response: observe` has the effect of `mode: observe`; [what a finding leads to](operating.md#what-a-finding-leads-to) \
+         describes the others. \
          Something is killed only where all of these say so: the whole agent (`mode`), the guard, the rule file, the \
          rule. Whichever of them says `observe` is obeyed.\n\n\
          An override takes the guard's place for the cgroups that it matches: the first override that matches counts, \
          its `mode` and `response` hold instead of the guard's, and what it does not name is the guard's. So \
          `observe` there spares a staging namespace, and `enforce` there acts in one slice while the guard observes \
-         elsewhere. `rules`, `fileless`, `unscanned` and `scan` are one for all workloads, and refused in an \
+         elsewhere. `rules`, `fileless`, `unscanned`, `scan` and `nudge` are one for all workloads, and refused in an \
          override. The status is `enforcing` where the guard enforces in any scope, and says how many overrides \
          differ.\n\n\
          ## Scope\n\n\

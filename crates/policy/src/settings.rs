@@ -9,9 +9,12 @@ use std::{
 use hayward_model::{Mode, Response};
 use hayward_record::mask::CommandLines;
 use hayward_yaml::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{check::Checker, raw::Raw, scope::ScopeRules};
+use crate::{
+    EgressList, EgressSettings, OutboundSettings, PoolSettings, TellSettings, check::Checker,
+    guards::Guards, raw::Raw, scope::ScopeRules,
+};
 
 /// The settings that hold where a file says nothing.
 pub const DEFAULT_SETTINGS: &str = include_str!("../default.yaml");
@@ -87,6 +90,65 @@ pub enum RandomxEvidence {
 pub struct WorkloadSettings {
     /// Names of environment variables whose values are recorded, as a workload's first process has them.
     pub environment: Vec<String>,
+    /// Which container runtimes are asked for names.
+    pub runtimes: RuntimeSockets,
+}
+
+/// When a new rule is taken for a wrong one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// How long a rule is new; zero for no breaker.
+    pub young: Duration,
+    /// On so many workloads a new rule may act.
+    pub workloads: u32,
+    /// Or on so many of a hundred, where that is more.
+    pub share_percent: u8,
+}
+
+impl BreakerSettings {
+    /// On how many workloads a new rule may act where there are so many.
+    pub fn limit(&self, workloads: usize) -> usize {
+        let share = workloads * usize::from(self.share_percent) / 100;
+        share.max(usize::try_from(self.workloads).unwrap_or(usize::MAX))
+    }
+}
+
+/// What findings about a workload lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrikeSettings {
+    /// How long a finding counts.
+    pub window: Duration,
+    /// What is done from which number of findings on, the smallest number first.
+    pub steps: Vec<Step>,
+}
+
+/// What is done to a workload with so many strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// So many, or more.
+    pub after: u32,
+    /// What is done.
+    pub response: Response,
+}
+
+impl StrikeSettings {
+    /// What is done at this number of strikes.
+    pub fn response(&self, strikes: u32) -> Option<Response> {
+        let steps = self.steps.iter().rev();
+        let mut reached = steps.filter(|step| step.after <= strikes);
+        reached.next().map(|step| step.response)
+    }
+}
+
+/// Sockets of container runtimes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeSockets {
+    /// Those that are where runtimes usually have theirs.
+    pub usual: bool,
+    /// Those that speak Kubernetes' CRI.
+    pub cri: Vec<PathBuf>,
+    /// Those that speak Docker's API, Podman's among them.
+    pub docker: Vec<PathBuf>,
 }
 
 /// The journal.
@@ -122,6 +184,12 @@ pub struct Policy {
     pub command: CommandSettings,
     /// The `randomx` guard.
     pub randomx: RandomxSettings,
+    /// The `egress` guard.
+    pub egress: EgressSettings,
+    /// The `outbound` guard.
+    pub outbound: OutboundSettings,
+    /// The `pool` guard.
+    pub pool: PoolSettings,
     /// What is asked about workloads.
     pub workloads: WorkloadSettings,
     /// How long the kernel side enforces without an agent; zero for ever.
@@ -142,6 +210,26 @@ pub struct Policy {
     pub identity: Option<PathBuf>,
     /// cryptnono's log lines are written too, and its metrics (execwhacker's, flowkiller's) served at these addresses.
     pub compat_cryptnono: Option<[SocketAddr; 2]>,
+    /// What repeated findings lead to.
+    pub strikes: StrikeSettings,
+    /// When a new rule is taken for a wrong one.
+    pub breaker: BreakerSettings,
+    /// Hundredths of one processor that a throttled workload may use.
+    pub throttle_percent: u8,
+    /// For how long a workload is quarantined because of a finding.
+    pub quarantine: Duration,
+    /// Written to the terminal that a killed program was started from; empty for nothing. `{id}` is the record's.
+    pub notice: String,
+    /// Who is told of records.
+    pub tell: Vec<TellSettings>,
+    /// What operators should know of settings that are not wrong.
+    pub warnings: Vec<String>,
+    /// What may be reached: in general, and in overrides that say something else.
+    pub(crate) lists: Vec<EgressList>,
+    /// The numbers of those, once they are known.
+    pub(crate) numbers: Vec<u16>,
+    /// By override, the guards' settings there.
+    pub(crate) overridden: Vec<Guards>,
     pub(crate) scope: ScopeRules,
 }
 
@@ -185,6 +273,32 @@ impl Policy {
         }
     }
 
+    /// What may be reached, by the numbers that policies have before they are [`Policy::numbered`].
+    pub fn egress_lists(&self) -> &[EgressList] {
+        &self.lists
+    }
+
+    /// The settings of the guard `egress`, in general and in each override.
+    pub fn egress_settings(&self) -> impl Iterator<Item = &EgressSettings> {
+        let others = self.overridden.iter().map(|guards| &guards.egress);
+        std::iter::once(&self.egress).chain(others)
+    }
+
+    /// The same policy, as it was parsed, with these numbers of lists, in their order: those that the kernel's map has.
+    #[must_use]
+    pub fn numbered(mut self, numbers: Vec<u16>) -> Self {
+        let number = |list: u16| numbers.get(usize::from(list)).copied().unwrap_or(list);
+        self.scope
+            .change(|policy| policy.with_list(number(policy.egress_list())));
+        self.numbers = numbers;
+        self
+    }
+
+    /// Those numbers.
+    pub fn list_numbers(&self) -> &[u16] {
+        &self.numbers
+    }
+
     /// The scope, compiled.
     pub fn scope_rules(&self) -> &ScopeRules {
         &self.scope
@@ -192,113 +306,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(text: &str) -> String {
-        Policy::parse("h.yaml", text).expect_err(text).to_string()
-    }
-
-    #[test]
-    fn the_embedded_file_is_what_holds_without_one() {
-        let embedded = Policy::parse("embedded", DEFAULT_SETTINGS).expect("good");
-        let empty = Policy::parse("empty", "").expect("good");
-        assert_eq!(format!("{embedded:?}"), format!("{empty:?}"));
-        assert!(embedded.command.enabled);
-        assert_eq!(embedded.lease, Duration::from_secs(86_400));
-    }
-
-    #[test]
-    fn a_guard_that_is_not_listed_is_off_and_one_word_sets_its_mode() {
-        assert!(
-            !Policy::parse("a", "guards: {}")
-                .expect("good")
-                .command
-                .enabled
-        );
-        let short = Policy::parse("a", "guards: {command: observe}").expect("good");
-        assert!(short.command.enabled);
-        assert_eq!(short.command.mode, Mode::Observe);
-    }
-
-    #[test]
-    fn errors_name_file_line_and_what_to_do() {
-        for (text, expected) in [
-            ("mode: enforce\nleese: 1h\n", "h.yaml:2: unknown field"),
-            ("leese: 1h\n", "did you mean `lease`?"),
-            ("lease: soon\n", "h.yaml:1: `soon` is no duration"),
-            ("mode: kill\n", "known are observe, enforce"),
-            (
-                "guards: {outbound: observe}\n",
-                "`outbound` is not in this version",
-            ),
-            ("guards: {comand: observe}\n", "did you mean `command`?"),
-            (
-                "guards: {randomx: {evidence: all}}\n",
-                "known are strict, memory, rounding",
-            ),
-            (
-                "overrides: [{match: /a, guards: {randomx: {nudge: false}}}]\n",
-                "`nudge` is one for all workloads",
-            ),
-            (
-                "guards: {command: {}}\noverrides:\n- {match: /a, guards: {randomx: enforce}}\n",
-                "h.yaml:3: the override is for the guard `randomx`, which is off",
-            ),
-            (
-                "scope: {include: [container]}\n",
-                "`container` selects nothing",
-            ),
-            (
-                "scope: {include: [{namespace: x}]}\n",
-                "cannot select by `namespace`",
-            ),
-            (
-                "workloads:\n  environment:\n  - JUPYTERHUB_API_TOKEN\n",
-                "h.yaml:3: `JUPYTERHUB_API_TOKEN` is a secret by its name",
-            ),
-            (
-                "workloads: {environment: [\"A=B\"]}\n",
-                "`A=B` is no name of a variable",
-            ),
-            ("journal: {max: 1GB}\n", "`1GB` is no size"),
-            ("journal: {max: 1KiB}\n", "too small"),
-            ("metrics: {listen: everywhere}\n", "no address with a port"),
-            ("cgroup_root: x\n", "no path of a cgroup"),
-            ("compat: [falco]\n", "no compatibility with `falco`"),
-            (
-                "overrides:\n  - match: /a\n    guards:\n      command:\n        mode: observe\n        rules: [x]\n",
-                "h.yaml:6: `rules` is one for all workloads",
-            ),
-            (
-                "overrides: [{match: /a, guards: {command: {scan: 1s}}}]\n",
-                "h.yaml:1: `scan` is one for all workloads",
-            ),
-            (
-                "overrides: [{match: /a, guards: {command: {fileless: kill}}}]\n",
-                "an override takes `mode` and `response`",
-            ),
-            (
-                "overrides: [{match: /a, guards: {command: {unscanned: kill}}}]\n",
-                "`unscanned` is one for all workloads",
-            ),
-            (
-                "guards: {}\noverrides:\n- {match: /a, guards: {command: enforce}}\n",
-                "h.yaml:3: the override is for the guard `command`, which is off",
-            ),
-            ("guards: {command: {scan: soon}}\n", "`soon` is no duration"),
-        ] {
-            let problems = problems(text);
-            assert!(problems.contains(expected), "{text}: {problems}");
-        }
-    }
-
-    #[test]
-    fn several_problems_are_told_at_once() {
-        let problems = problems("lease: soon\ncgroup_root: x\n");
-        assert!(
-            problems.contains("soon") && problems.contains("cgroup_root"),
-            "{problems}"
-        );
-    }
-}
+mod tests;

@@ -2,28 +2,30 @@
 
 use hayward_model::{Action, Finding, Guard, Mode, Response, ScopePolicy, Verdict};
 
-use crate::Policy;
+use crate::{Decision, Origin, Policy, RandomxEvidence, guards::Guards};
 
 impl Policy {
     /// Decides. What the kernel has done already is not decided again: it went by the same rules and modes.
     ///
-    /// `path` is the path of the process's cgroup; none where it has gone, and then only the general mode holds.
+    /// `scope` is what holds in the process's cgroup; none where that has gone, and then only the general settings do.
     pub fn judge(
         &self,
         finding: Finding,
         rule_mode: Mode,
         rule_response: Option<Response>,
-        path: Option<&str>,
+        scope: Option<&Decision>,
     ) -> Verdict {
         let mode = match finding.done {
-            Some(Action::Killed) => Mode::Enforce,
+            Some(Action::Killed | Action::Denied) => Mode::Enforce,
             Some(Action::Observed) => Mode::Observe,
             _ if rule_response == Some(Response::Observe) => Mode::Observe,
-            _ => self.mode_in(finding.guard, path).and(rule_mode),
+            _ => self.mode_in(finding.guard, scope).and(rule_mode),
         };
-        let response = match mode {
-            Mode::Enforce => Response::Kill,
-            Mode::Observe => rule_response.unwrap_or(self.modes(finding.guard).1),
+        let response = rule_response.unwrap_or(self.response_in(finding.guard, scope));
+        let response = match finding.done {
+            // By settings that have changed since.
+            Some(Action::Killed) if !response.kills() => Response::Kill,
+            _ => response,
         };
         Verdict {
             finding,
@@ -32,11 +34,33 @@ impl Policy {
         }
     }
 
+    /// What must be found beside rounding in a cgroup before a process is acted on.
+    pub fn evidence_in(&self, scope: Option<&Decision>) -> RandomxEvidence {
+        let overridden = self.overridden_in(scope);
+        overridden.map_or(self.randomx.evidence, |guards| guards.randomx.evidence)
+    }
+
+    fn response_in(&self, guard: Guard, scope: Option<&Decision>) -> Response {
+        let overridden = self.overridden_in(scope);
+        overridden.map_or(self.modes(guard).1, |guards| guards.of(guard).2)
+    }
+
+    /// The settings of the override that holds in a cgroup, if any does.
+    fn overridden_in(&self, scope: Option<&Decision>) -> Option<&Guards> {
+        match &scope?.origin {
+            Origin::Override(number, _) => self.overridden.get(number.checked_sub(1)?),
+            _ => None,
+        }
+    }
+
     /// A guard's own mode and response.
     fn modes(&self, guard: Guard) -> (Mode, Response) {
         match guard {
             Guard::Command => (self.command.mode, self.command.response),
             Guard::Randomx => (self.randomx.mode, self.randomx.response),
+            Guard::Egress => (self.egress.mode, self.egress.response),
+            Guard::Outbound => (self.outbound.mode, self.outbound.response),
+            Guard::Pool => (self.pool.mode, self.pool.response),
         }
     }
 
@@ -45,7 +69,21 @@ impl Policy {
         match guard {
             Guard::Command => self.command.enabled,
             Guard::Randomx => self.randomx.enabled,
+            Guard::Egress => self.egress.enabled,
+            Guard::Outbound => self.outbound.enabled,
+            Guard::Pool => self.pool.enabled,
         }
+    }
+
+    /// Whether settings may have a workload quarantined because of a finding; rules may too.
+    pub fn may_quarantine(&self) -> bool {
+        let general = Guard::ALL.into_iter().map(|guard| self.modes(guard).1);
+        let others = self.overridden.iter();
+        let others =
+            others.flat_map(|guards| Guard::ALL.into_iter().map(|guard| guards.of(guard).2));
+        let steps = self.strikes.steps.iter().map(|step| step.response);
+        let mut all = general.chain(others).chain(steps);
+        all.any(|response| response == Response::Quarantine)
     }
 
     /// A guard's mode where no override says otherwise.
@@ -55,11 +93,11 @@ impl Policy {
     }
 
     /// A guard's mode in a cgroup.
-    fn mode_in(&self, guard: Guard, path: Option<&str>) -> Mode {
-        let scope = self.scope_rules();
-        let policy = match path.map(|path| scope.classify(path)) {
-            None => scope.general(),
-            Some(ScopePolicy::OUT) if scope.users() => scope.general(),
+    fn mode_in(&self, guard: Guard, scope: Option<&Decision>) -> Mode {
+        let rules = self.scope_rules();
+        let policy = match scope.map(|decision| decision.policy) {
+            None => rules.general(),
+            Some(policy) if policy.is_out() && rules.users() => rules.general(),
             Some(policy) => policy,
         };
         policy.mode(guard).unwrap_or(Mode::Observe)

@@ -14,10 +14,15 @@ scope:
     - "/ci.slice/trusted"
 guards:
   command: {mode: enforce, response: observe, rules: [builtin, "/etc/x/*.yaml"], fileless: kill, unscanned: kill, scan: 1s}
+  pool: {mode: observe, response: deny, domains: [builtin, "pool.example.org"]}
+  egress: {policy: allow, allow: ["10.0.0.0/8 443/tcp,53", "2001:db8::/32"], always: ["::1"], never: ["192.0.2.1"]}
 overrides:
   - {match: "/kubepods.slice/**", guards: {command: {mode: observe}}}
   - match: {unit: "a?b.service"}
     guards: {command: enforce}
+tell:
+  - {webhook: "http://[::1]:80/a?b=c", headers: /x, actions: [killed, observed], every: 0s, timeout: 1s}
+  - command: [/bin/x, -y]
 lease: 0s
 cgroup_root: /a/b
 journal: {path: /x, keep: 500ms, max: 64MiB, command_lines: full}
@@ -27,7 +32,7 @@ log: {format: json}
 identity: /x
 compat: [cryptnono]
 "#;
-    const WORDS: [&str; 18] = [
+    const WORDS: [&str; 20] = [
         "mode: ",
         "guards: ",
         "command: ",
@@ -46,6 +51,8 @@ compat: [cryptnono]
         "none",
         "[::]:0",
         "0.0.0.0:65536",
+        "webhook: ",
+        "http://",
     ];
 
     /// YAML ends a line at LF, CR, and both together.
@@ -58,7 +65,7 @@ compat: [cryptnono]
             Ok(policy) => {
                 let scope = policy.scope_rules();
                 for path in ["/", "", "/docker/0a", "/ci.slice/x\u{fffd}"] {
-                    let policy = scope.classify(path);
+                    let policy = scope.by_path(path).policy;
                     prop_assert!(
                         [ScopePolicy::OUT, ScopePolicy::EXCLUDED, scope.general()]
                             .contains(&policy)

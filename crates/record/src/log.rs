@@ -40,12 +40,19 @@ pub fn write(record: &Record) {
     }
     match record.action {
         Action::Killed
+        | Action::Denied
         | Action::Missed
         | Action::SwitchedOff
         | Action::ReloadRefused
+        | Action::Answered
+        | Action::Refused
+        | Action::Tripped
+        | Action::Alarmed
         | Action::Frozen
         | Action::Throttled
-        | Action::WorkloadKilled => {
+        | Action::WorkloadKilled
+        | Action::Evicted
+        | Action::Quarantined => {
             event!(warn);
         }
         _ => event!(info),
@@ -57,9 +64,11 @@ pub fn write(record: &Record) {
 pub fn message(record: &Record) -> String {
     let mut text = match record.action {
         Action::Killed => "killed",
+        Action::Denied => "denied",
         Action::Observed => "observed, and did not stop,",
         Action::Spared => "spared",
         Action::Missed => "could not stop",
+        Action::Answered => "answered the workload for",
         Action::Cleared => "found nothing against",
         Action::SwitchedOff => "switched off",
         Action::SwitchedOn => "switched on",
@@ -73,12 +82,21 @@ pub fn message(record: &Record) -> String {
         Action::Throttled => "throttled all processes",
         Action::Released => "released all processes",
         Action::WorkloadKilled => "killed all processes",
+        Action::Evicted => "evicted all processes",
+        Action::Granted => "granted something",
+        Action::Revoked => "revoked what was granted",
+        Action::Quarantined => "quarantined all processes",
+        Action::Refused => "did not do what was to be done",
+        Action::Forgiven => "forgave the strikes",
+        Action::Tripped => "only observes from now on",
+        Action::Alarmed => "was alarmed",
+        Action::BreakerReset => "put in force again",
     }
     .to_owned();
     if let Some(process) = &record.process {
         let name = printable(&process.comm);
         text += &format!(" {name} (pid {}, uid {})", process.pid, process.uid);
-    } else if let Some(guard) = record.guard {
+    } else if let (Some(guard), None) = (record.guard, &record.workload) {
         text += &format!(" guard {guard}");
     }
     if let Some(workload) = &record.workload {

@@ -283,6 +283,12 @@ mod tests {
         assert_eq!(pids(directory.path(), Query::default()), (vec![2, 3], 1));
         assert_eq!(journal.forget(&"10".into()).unwrap().removed, 2);
         assert_eq!(pids(directory.path(), Query::default()), (vec![2], 0));
+        let mut whose = record(6, 13, "w");
+        let user = ("JUPYTERHUB_USER".to_owned(), "ann".to_owned());
+        whose.workload.as_mut().unwrap().attributes.extend([user]);
+        journal.append(&whose).unwrap();
+        assert_eq!(journal.forget(&"ann".into()).unwrap().removed, 1);
+        assert_eq!(pids(directory.path(), Query::default()), (vec![2], 0));
         assert_eq!(journal.forget(&"nobody".into()).unwrap().removed, 0);
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), modified);
         assert_eq!(

@@ -1,13 +1,20 @@
 //! Every action on a workload goes through here: the check of what is never acted on, the note of what was there before,
 //! the action itself.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use hayward_model::Action;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActError, CpuLimit, Restrictions, Share, Target, Throttled,
+    ActError, CpuLimit, Grace, Restrictions, Share, Target, Throttled,
+    evict::evict,
     freeze::{self, Froze, Thawed},
     kill_workload::kill_workload,
+    quarantine::{lift, quarantine},
     throttle::{self, Released},
 };
 
@@ -21,10 +28,16 @@ pub enum Act {
     Thaw,
     /// Give it a share of one processor, until it is released.
     Throttle(Share),
-    /// Undo a throttle.
+    /// Let it reach nothing: for so long, or until it is released.
+    Quarantine(Option<Duration>),
+    /// Undo a throttle and a quarantine.
     Release,
+    /// Undo a quarantine alone.
+    Lift,
     /// End all its processes.
     KillWorkload,
+    /// Have it stopped by its runtime.
+    Evict(Grace),
 }
 
 /// What was done, or in a dry run would be.
@@ -37,14 +50,14 @@ pub struct Done {
 }
 
 impl Done {
-    fn new(action: Action, note: impl Into<String>) -> Self {
+    pub(crate) fn new(action: Action, note: impl Into<String>) -> Self {
         Self {
             action: Some(action),
             note: note.into(),
         }
     }
 
-    fn nothing(note: impl Into<String>) -> Self {
+    pub(crate) fn nothing(note: impl Into<String>) -> Self {
         Self {
             action: None,
             note: note.into(),
@@ -53,26 +66,34 @@ impl Done {
 }
 
 /// Does it, or in a dry run says what would be done after the same checks. What restricts a workload is noted in
-/// `restrictions` before it is done.
+/// `restrictions` before it is done; one such thing is done after the other.
 ///
 /// # Errors
 /// [`ActError::Forbidden`] where it is never acted on, [`ActError::Impossible`] where this host cannot do it.
 pub fn act(
     target: &Target,
-    restrictions: &mut Restrictions,
+    restrictions: &Mutex<Restrictions>,
     act: Act,
     dry_run: bool,
 ) -> Result<Done, ActError> {
     target.check()?;
+    let mut held = restrictions.lock().unwrap_or_else(PoisonError::into_inner);
     match act {
-        Act::Freeze => freeze(target, restrictions, dry_run),
-        Act::Thaw => thaw(target, restrictions, dry_run),
-        Act::Throttle(share) => throttle(target, restrictions, share, dry_run),
-        Act::Release => release(target, restrictions, dry_run),
+        Act::Freeze => freeze(target, &mut held, dry_run),
+        Act::Thaw => thaw(target, &mut held, dry_run),
+        Act::Throttle(share) => throttle(target, &mut held, share, dry_run),
+        Act::Quarantine(time) => quarantine(target, &mut held, time, dry_run),
+        Act::Release => release_all(target, &mut held, dry_run),
+        Act::Lift => Ok(if lift(target, &mut held, dry_run)? {
+            Done::new(Action::Released, "it may reach what settings say again")
+        } else {
+            Done::nothing("it is not quarantined")
+        }),
         Act::KillWorkload => {
             let processes = if dry_run {
                 target.processes()
             } else {
+                let_end(target, &mut held);
                 kill_workload(target)?
             };
             let still_frozen = freeze::is_frozen(target).is_ok_and(|frozen| frozen);
@@ -88,6 +109,23 @@ pub fn act(
                 },
             ))
         }
+        Act::Evict(grace) => {
+            if !dry_run {
+                let_end(target, &mut held);
+            }
+            // What others ask for does not wait until this has ended by itself.
+            drop(held);
+            evict(target, grace, dry_run)
+        }
+    }
+}
+
+/// Ending takes processor time too: hundreds of processes in a twentieth of one would take minutes. Where the throttle
+/// cannot be undone, that is how it is.
+fn let_end(target: &Target, restrictions: &mut Restrictions) {
+    let ours = restrictions.of(target.id());
+    if ours.is_some_and(|ours| ours.throttled.is_some()) {
+        let _ = release(target, restrictions, false);
     }
 }
 
@@ -217,6 +255,24 @@ fn release(
             Action::Released,
             "somebody else has changed cpu.max since, which is left as it is",
         ),
+    })
+}
+
+/// Undoes what slows it down, and what cuts it off.
+fn release_all(
+    target: &Target,
+    restrictions: &mut Restrictions,
+    dry_run: bool,
+) -> Result<Done, ActError> {
+    let lifted = lift(target, restrictions, dry_run)?;
+    let released = release(target, restrictions, dry_run)?;
+    Ok(match (lifted, released.action) {
+        (false, None) => Done::nothing("it is neither throttled nor quarantined by Hayward"),
+        (false, _) => released,
+        (true, None) => Done::new(Action::Released, "quarantined no more"),
+        (true, Some(action)) => {
+            Done::new(action, format!("quarantined no more; {}", released.note))
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Folders that look like cgroups, for tests that need no kernel to answer.
 
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, sync::Mutex};
 
 use tempfile::TempDir;
 
@@ -50,8 +50,8 @@ impl Fake {
     }
 
     /// What it wrote down of restrictions.
-    pub(crate) fn restrictions(&self) -> Restrictions {
-        Restrictions::open(self.folder.path()).0
+    pub(crate) fn restrictions(&self) -> Mutex<Restrictions> {
+        Restrictions::open(self.folder.path()).0.into()
     }
 
     /// Everything is in scope but `excluded`.
@@ -66,6 +66,8 @@ impl Fake {
                     Standing::In
                 }
             },
+            stop: &|_| Err("no runtime has it".to_owned()),
+            quarantine: &|_, _| Err("no program judges packets".to_owned()),
         }
     }
 

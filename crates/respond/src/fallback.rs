@@ -3,11 +3,15 @@
 //! | wanted | then | why |
 //! |---|---|---|
 //! | throttle | freeze | it stops the harm as well, and can be undone as well |
+//! | quarantine | freeze | what stands still sends nothing, and it can be undone; it does not end by itself |
 //! | freeze | nothing | whatever else would stop it cannot be undone |
 //! | kill-workload | kill | less than was asked: the one process that was judged |
-//! | thaw, release | nothing | |
+//! | evict | kill-workload, then kill | it ends as well, though a runtime may start it again |
+//! | thaw, release, lift | nothing | |
 //!
 //! What is forbidden stays so, and what has gone is left in peace: neither leads to another action.
+
+use std::sync::Mutex;
 
 use hayward_model::Action;
 
@@ -20,6 +24,17 @@ pub struct Fallback {
     pub done: Done,
     /// Why those before it were not, in order.
     pub impossible: Vec<String>,
+}
+
+impl Fallback {
+    /// What operators should know of it, and what was tried before.
+    pub fn detail(&self) -> String {
+        let before = self.impossible.iter();
+        let before = before.map(|why| format!("tried before: {why}"));
+        let parts = [self.done.note.clone()].into_iter().chain(before);
+        let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+        parts.join("; ")
+    }
 }
 
 impl From<Done> for Fallback {
@@ -44,7 +59,7 @@ pub struct Judged {
 /// where nothing comes next.
 pub fn act_or_next(
     target: &Target,
-    restrictions: &mut Restrictions,
+    restrictions: &Mutex<Restrictions>,
     wanted: Act,
     judged: Option<Judged>,
     dry_run: bool,
@@ -55,7 +70,15 @@ pub fn act_or_next(
         Err(error) => return Err(error),
     };
     let done = match (wanted, judged) {
-        (Act::Throttle(_), _) => act(target, restrictions, Act::Freeze, dry_run)?,
+        (Act::Evict(_), _) => {
+            let next = act_or_next(target, restrictions, Act::KillWorkload, judged, dry_run)?;
+            let mut impossible = vec![error.to_string()];
+            impossible.extend(next.impossible);
+            return Ok(Fallback { impossible, ..next });
+        }
+        (Act::Throttle(_) | Act::Quarantine(_), _) => {
+            act(target, restrictions, Act::Freeze, dry_run)?
+        }
         (Act::KillWorkload, Some(judged)) => end(target, judged, dry_run)?,
         _ => return Err(error),
     };
@@ -92,7 +115,7 @@ mod tests {
     use crate::fake::Fake;
 
     fn tried(fake: &Fake, wanted: Act, judged: Option<Judged>) -> Result<Fallback, ActError> {
-        fake.with(|target| act_or_next(target, &mut fake.restrictions(), wanted, judged, false))
+        fake.with(|target| act_or_next(target, &fake.restrictions(), wanted, judged, false))
     }
 
     #[test]
@@ -106,6 +129,31 @@ mod tests {
         let fallback = tried(&fake, wanted, None).expect("throttled");
         assert_eq!(fallback.done.action, Some(Action::Throttled));
         assert_eq!(fallback.impossible, [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_quarantined_is_frozen_and_says_why() {
+        let fake = Fake::new();
+        let wanted = Act::Quarantine(None);
+        let fallback = tried(&fake, wanted, None).expect("frozen");
+        assert_eq!(fallback.done.action, Some(Action::Frozen));
+        let detail = fallback.detail();
+        assert!(detail.contains("no program judges packets"), "{detail}");
+        // By hand, nothing else is done.
+        let refused = fake.with(|target| act(target, &fake.restrictions(), wanted, false));
+        assert!(matches!(refused, Err(ActError::Impossible { .. })));
+    }
+
+    #[test]
+    fn what_no_runtime_stops_is_killed() {
+        let fake = Fake::new();
+        fake.write("root/job/cgroup.kill", "");
+        let wanted = Act::Evict(crate::Grace::default());
+        let fallback = tried(&fake, wanted, None).expect("killed");
+        assert_eq!(fallback.done.action, Some(Action::WorkloadKilled));
+        assert_eq!(fake.read("cgroup.kill"), "1");
+        let detail = fallback.detail();
+        assert!(detail.contains("no runtime has it"), "{detail}");
     }
 
     #[test]

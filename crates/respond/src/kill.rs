@@ -1,11 +1,15 @@
 //! Ending a process, and no other: by pidfd, and only if it is still the one that was judged.
 
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{fs, os::unix::fs::MetadataExt, time::Duration};
 
+use hayward_workload::{in_time, within};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Ticks of /proc/PID/stat are hundredths of a second on every architecture (USER_HZ).
 const NS_PER_TICK: u64 = 10_000_000;
+
+/// How long each of many processes is waited for, some of which hold up whoever asks.
+const ONE_ALONE: Duration = Duration::from_millis(10);
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +48,32 @@ pub enum KillError {
     },
 }
 
-/// Whether a process runs Hayward's own binary, by whatever name: the file counts, as it does in the kernel.
+/// Whether a process runs Hayward's own binary, by whatever name: the file counts, as it does in the kernel. One that
+/// does not let itself be asked does not.
 pub fn is_hayward(pid: u32) -> bool {
+    hayward_among(&[pid]).is_some()
+}
+
+/// The first that runs Hayward's own binary.
+pub(crate) fn hayward_among(pids: &[u32]) -> Option<u32> {
+    let own = std::process::id();
+    if pids.contains(&own) {
+        return Some(own);
+    }
+    let all = pids.to_vec();
+    in_time(move || all.into_iter().find(|pid| runs_hayward(*pid))).unwrap_or_else(|| {
+        let asked = |pid: u32| within(ONE_ALONE, move || runs_hayward(pid));
+        let mut each = pids.iter().copied();
+        each.find(|pid| asked(*pid) == Some(true))
+    })
+}
+
+fn runs_hayward(pid: u32) -> bool {
     let file = |path: &str| {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.dev(), metadata.ino()))
     };
-    pid == std::process::id()
-        || file("/proc/self/exe").is_some_and(|own| file(&format!("/proc/{pid}/exe")) == Some(own))
+    file("/proc/self/exe").is_some_and(|own| file(&format!("/proc/{pid}/exe")) == Some(own))
 }
 
 /// Ends the process `pid` that started at `start_boot_ns` (CLOCK_BOOTTIME, as the kernel told). The pidfd is opened

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::{is_hayward, tree::Tree};
+use crate::{Cut, Stop, kill::hayward_among, tree::Tree};
 
 /// What the scope says of a cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct Bounds<'a> {
     pub root: String,
     /// What the scope says of a cgroup, by its path below the mount.
     pub standing: &'a dyn Fn(&str) -> Standing,
+    /// Has a container stopped by its runtime.
+    pub stop: &'a dyn Fn(&Stop) -> Result<String, String>,
+    /// Has the kernel side quarantine all that is below a path, or end that.
+    pub quarantine: &'a dyn Fn(&str, Cut) -> Result<(), String>,
 }
 
 impl std::fmt::Debug for Bounds<'_> {
@@ -97,15 +101,11 @@ impl Bounds<'_> {
                 return Err(Why::Excluded(below));
             }
         }
-        for pid in tree.pids() {
-            if pid == 1 {
-                return Err(Why::Init);
-            }
-            if is_hayward(pid) {
-                return Err(Why::Hayward(pid));
-            }
+        let pids = tree.pids();
+        if pids.contains(&1) {
+            return Err(Why::Init);
         }
-        Ok(())
+        hayward_among(&pids).map_or(Ok(()), |pid| Err(Why::Hayward(pid)))
     }
 }
 
@@ -129,6 +129,8 @@ mod tests {
             mount: PathBuf::new(),
             root: root.to_owned(),
             standing: &standing,
+            stop: &|_| Err("nobody asks".to_owned()),
+            quarantine: &|_, _| Err("nobody asks".to_owned()),
         };
         bounds.check_path(path)
     }

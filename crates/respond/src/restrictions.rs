@@ -33,6 +33,57 @@ pub struct Restriction {
     /// Hayward throttled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<Throttled>,
+    /// Hayward quarantined it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Quarantined>,
+}
+
+impl Restriction {
+    fn is_any(&self) -> bool {
+        self.frozen || self.throttled.is_some() || self.quarantined.is_some()
+    }
+
+    /// What of it holds at a time; none where nothing does.
+    pub fn at(&self, now: Timestamp) -> Option<Self> {
+        let mut left = self.clone();
+        left.quarantined = left
+            .quarantined
+            .filter(|quarantined| quarantined.holds(now));
+        Some(left).filter(Self::is_any)
+    }
+}
+
+/// Until when a workload may reach nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// None until it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Quarantined {
+    /// Whether it holds at a time.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether it lasts longer than until a time; none is until it is released.
+    pub fn outlasts(&self, other: Option<Timestamp>) -> bool {
+        match (self.until, other) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(until), Some(other)) => until >= other,
+        }
+    }
+}
+
+impl std::fmt::Display for Quarantined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.until {
+            Some(until) => write!(f, "until {}", until.strftime("%Y-%m-%d %H:%M:%S UTC")),
+            None => f.write_str("until it is released"),
+        }
+    }
 }
 
 /// To what a workload was throttled.
@@ -109,11 +160,23 @@ impl Restrictions {
         all.find(|restriction| restriction.cgroup_id == cgroup_id)
     }
 
+    /// Whether any workload is quarantined.
+    pub fn quarantine_any(&self) -> bool {
+        let now = Timestamp::now();
+        let mut all = self.content.restrictions.iter();
+        all.any(|it| it.quarantined.as_ref().is_some_and(|it| it.holds(now)))
+    }
+
     /// Keeps only those for which `is_there` says so, of cgroup id and path. Not written before the next change: what is
     /// gone stays gone.
     pub fn keep(&mut self, is_there: impl Fn(u64, &str) -> bool) {
         let all = &mut self.content.restrictions;
         all.retain(|restriction| is_there(restriction.cgroup_id, &restriction.cgroup));
+        let now = Timestamp::now();
+        *all = all
+            .iter()
+            .filter_map(|restriction| restriction.at(now))
+            .collect();
     }
 
     /// Changes the restriction of a cgroup, and writes the file; what restricts nothing any more is dropped. Where the file
@@ -131,13 +194,12 @@ impl Restrictions {
             since: Timestamp::now(),
             frozen: false,
             throttled: None,
+            quarantined: None,
         });
         change(&mut changed);
         let all = &mut self.content.restrictions;
         all.retain(|restriction| restriction.cgroup_id != cgroup_id);
-        if changed.frozen || changed.throttled.is_some() {
-            all.push(changed);
-        }
+        all.extend(changed.at(Timestamp::now()));
         let written = if all.len() > MOST {
             Err(RestrictionsError::Full)
         } else {

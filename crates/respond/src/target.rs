@@ -12,7 +12,7 @@ use rustix::{
 };
 
 use crate::{
-    ActError, Bounds, Forbidden,
+    ActError, Bounds, Cut, Forbidden, Stop,
     tree::{Tree, is_gone},
 };
 
@@ -75,6 +75,16 @@ impl<'a> Target<'a> {
     /// How many processes are in it and below it.
     pub fn processes(&self) -> usize {
         self.tree.pids().len()
+    }
+
+    /// Has it stopped by its runtime: says by which.
+    pub(crate) fn stop(&self, stop: &Stop) -> Result<String, String> {
+        (self.bounds.stop)(stop)
+    }
+
+    /// Has the kernel side quarantine it, or end that.
+    pub(crate) fn quarantine(&self, cut: Cut) -> Result<(), String> {
+        (self.bounds.quarantine)(&self.path, cut)
     }
 
     /// Looks once more for what is never acted on: processes and cgroups come and go.
@@ -253,8 +263,7 @@ mod tests {
         let own = std::process::id();
         let refused = fake.with(|target| {
             fake.write("root/job/cgroup.procs", &format!("{own}\n"));
-            let mut restrictions = fake.restrictions();
-            crate::act(target, &mut restrictions, crate::Act::Freeze, false).map(|_| ())
+            crate::act(target, &fake.restrictions(), crate::Act::Freeze, false).map(|_| ())
         });
         assert_eq!(why(refused), Why::Hayward(own));
         assert_eq!(fake.read("cgroup.freeze"), "0");

@@ -148,7 +148,15 @@ fn check(rule: &RawRule, origin: &Origin, secret: bool) -> Vec<Problem> {
     }
     if is_reserved(&rule.id) {
         let message = format!("the id {} is one that Hayward uses itself", rule.id);
-        let help = "rename the rule: ids that begin with hayward/, and fileless, randomx and unscanned, are reserved";
+        let help = "rename the rule: ids that begin with hayward/, and egress, fileless, pool, randomx and unscanned, are reserved";
+        problems.push(problem(origin.line, message, help));
+    }
+    if rule.response == Some(Response::Deny) {
+        let message = format!(
+            "rule {} is to deny what it bans, and that has begun",
+            rule.id
+        );
+        let help = "write observe, throttle, quarantine, freeze, kill, kill-workload or evict";
         problems.push(problem(origin.line, message, help));
     }
     if rule.banned.is_empty() && rule.executable.is_empty() {
@@ -191,7 +199,8 @@ fn check(rule: &RawRule, origin: &Origin, secret: bool) -> Vec<Problem> {
 
 /// Ids of the agent's own rules, and those that stand in records for a setting which decided.
 pub(crate) fn is_reserved(id: &str) -> bool {
-    id.starts_with("hayward/") || ["fileless", "randomx", "unscanned"].contains(&id)
+    id.starts_with("hayward/")
+        || ["egress", "fileless", "pool", "randomx", "unscanned"].contains(&id)
 }
 
 /// Errors about secret files name file and line, and quote nothing.

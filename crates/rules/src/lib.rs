@@ -1,5 +1,6 @@
 //! Rule files, from text to the tables that the kernel matches with.
 
+mod bans;
 mod builtin;
 pub mod compat;
 mod cryptnono;
@@ -12,6 +13,7 @@ mod rule;
 pub mod secret;
 pub mod table;
 
+pub use bans::{BanList, Bans, MOST_BAN_LISTS, MOST_BANS, Widest, bans, load_bans, parse_bans};
 pub use builtin::{BUILTIN, TEST_STRING};
 pub use difference::{RuleDifference, diff};
 pub use generate::generate;

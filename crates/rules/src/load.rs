@@ -179,7 +179,7 @@ fn read(path: &Path, identity: Option<&Path>) -> Result<String, Problem> {
 }
 
 /// A path without `*` is itself, and must be there when it is read; a glob is what its folder holds, sorted.
-fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
+pub(crate) fn expand(source: &str) -> Result<Vec<PathBuf>, Problem> {
     let path = Path::new(source);
     let name = path
         .file_name()

@@ -7,14 +7,17 @@ use std::{
     fs,
     os::unix::{ffi::OsStringExt, fs::MetadataExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use hayward_model::Workload;
 
-use crate::{environment, name, own_cgroup};
+use crate::{environment, in_time, name, own_cgroup};
 
 /// Paths kept; the oldest goes first.
 const MOST_KEPT: usize = 16_384;
+/// A workload that had no answer is not asked again so soon.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Where cgroup2 is mounted, by what /proc/mounts holds: with hybrid hierarchies not at /sys/fs/cgroup itself. Users
 /// may mount under names that are no UTF-8 (FUSE), which must not hide the other mounts.
@@ -60,6 +63,8 @@ pub struct Cgroups {
     paths: HashMap<u64, String>,
     /// What was asked for of the environments of those workloads.
     attributes: HashMap<u64, BTreeMap<String, String>>,
+    /// Those that had no answer, and when.
+    silent: HashMap<u64, Instant>,
     wanted: Vec<String>,
     order: VecDeque<u64>,
 }
@@ -71,6 +76,7 @@ impl Cgroups {
             mount,
             paths: HashMap::new(),
             attributes: HashMap::new(),
+            silent: HashMap::new(),
             wanted: Vec::new(),
             order: VecDeque::new(),
         }
@@ -89,6 +95,21 @@ impl Cgroups {
         self.paths.get(&id).filter(|path| !path.is_empty()).cloned()
     }
 
+    /// The id of the cgroup that has this path now.
+    pub fn id_of(&self, path: &str) -> Option<u64> {
+        let folder = self.mount.join(path.trim_start_matches('/'));
+        let metadata = fs::symlink_metadata(folder).ok()?;
+        metadata.is_dir().then(|| metadata.ino())
+    }
+
+    /// Whether a process is in the cgroup of this path itself. /proc/PID/cgroup would say it from the reader's own cgroup
+    /// namespace, which is not the host's where the agent runs in a container.
+    pub fn holds(&self, path: &str, pid: u32) -> bool {
+        let folder = self.mount.join(path.trim_start_matches('/'));
+        let members = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        members.lines().any(|line| line.parse() == Ok(pid))
+    }
+
     /// The workload of a cgroup, with an empty path where it has gone. Its attributes are these variables, as its first
     /// process has them, or had when it was asked for.
     pub fn workload(&mut self, id: u64, wanted: &[String]) -> Workload {
@@ -97,6 +118,7 @@ impl Cgroups {
         if self.wanted != wanted {
             self.wanted = wanted.to_vec();
             self.attributes.clear();
+            self.silent.clear();
         }
         workload.attributes = match self.attributes.get(&id) {
             Some(attributes) => attributes.clone(),
@@ -105,13 +127,26 @@ impl Cgroups {
         workload
     }
 
-    /// Reads the variables, where there is a process to ask.
+    /// Reads the variables, where there is a process to ask, and it lets itself be asked.
     fn ask(&mut self, id: u64, path: &str) -> Option<BTreeMap<String, String>> {
         if self.wanted.is_empty() || path.is_empty() {
             return None;
         }
         let folder = self.mount.join(own_cgroup(path).trim_start_matches('/'));
-        let attributes = environment::of_first_process(&folder, &self.wanted)?;
+        let was_silent = self.silent.get(&id);
+        if was_silent.is_some_and(|at| at.elapsed() < ASK_AGAIN) {
+            return None;
+        }
+        let wanted = self.wanted.clone();
+        let asked = in_time(move || environment::of_first_process(&folder, &wanted));
+        let Some(attributes) = asked.flatten() else {
+            if self.silent.len() >= MOST_KEPT {
+                self.silent.clear();
+            }
+            self.silent.insert(id, Instant::now());
+            return None;
+        };
+        self.silent.remove(&id);
         self.attributes.insert(id, attributes.clone());
         Some(attributes)
     }

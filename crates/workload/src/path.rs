@@ -78,7 +78,7 @@ fn read(part: &str, parent: &str, workload: &mut Workload) -> Option<WorkloadKin
             return None;
         }
         if let Some(id) = workload.container_id.replace(id) {
-            workload.within.push(OuterContainer { id, name: None });
+            workload.within.push(OuterContainer::new(id));
         }
         workload.runtime = runtime;
         return Some(WorkloadKind::Container);
@@ -86,7 +86,7 @@ fn read(part: &str, parent: &str, workload: &mut Workload) -> Option<WorkloadKin
     if let Some(uid) = pod(part) {
         // A pod's own containers come after it; those before it are around the whole node.
         if let Some(id) = workload.container_id.take() {
-            workload.within.push(OuterContainer { id, name: None });
+            workload.within.push(OuterContainer::new(id));
         }
         workload.pod_uid = Some(uid);
         workload.runtime = None;

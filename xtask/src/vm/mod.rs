@@ -74,12 +74,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .zip(&outcomes)
         .filter_map(|(kernel, outcome)| Some((kernel.name, outcome.failure.as_deref()?)))
         .collect();
-    for (name, failure) in &failures {
-        println!("\n== {name}\n{failure}");
-    }
     println!();
     let rows: Vec<_> = outcomes.iter().flat_map(|outcome| &outcome.rows).collect();
     report::print(&rows);
+    // Last: of a long log, people are shown the end.
+    for (name, failure) in &failures {
+        println!("\n== {name}\n{failure}");
+    }
     if !failures.is_empty() {
         bail!("{} of {} machines failed", failures.len(), kernels.len());
     }

@@ -14,6 +14,7 @@ use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Recorder};
 use hayward_respond::Restrictions;
 use hayward_rules::table::CommandTable;
+use hayward_tell::Tell;
 use hayward_workload::Cgroups;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -26,7 +27,7 @@ use crate::{
     watch::{Stamps, Watch},
 };
 
-/// An agent with nothing in the kernel and no threads: there is nothing that a request could reach but its journal.
+/// An agent with nothing in the kernel and no threads but one that tells nobody: there is nothing that a request could reach but its journal.
 fn agent(folder: &Path) -> Arc<Agent> {
     let settings = folder.join("hayward.yaml");
     fs::write(&settings, "guards: {command: {rules: []}}\n").expect("settings");
@@ -36,7 +37,9 @@ fn agent(folder: &Path) -> Arc<Agent> {
         keep: policy.journal.keep,
         max_bytes: policy.journal.max_bytes,
     };
-    let recorder = Recorder::open(options, Arc::new(Metrics::new("0", ""))).expect("a journal");
+    let metrics = Arc::new(Metrics::new("0", ""));
+    let recorder = Recorder::open(options, metrics.clone()).expect("a journal");
+    let tell = Tell::start(Vec::new(), metrics).expect("a thread");
     let table = CommandTable::compile(Vec::new(), 1, |_| 1).expect("no rules");
     Arc::new(Agent {
         pipeline: Pipeline {
@@ -45,9 +48,22 @@ fn agent(folder: &Path) -> Arc<Agent> {
             cgroups: Mutex::new(Cgroups::new(folder.to_owned())),
             recorder,
             canaries: AtomicU64::new(0),
+            names: crate::names::Names::keeping_records_beside(folder),
+            breaker: Mutex::default(),
+            strikes: Mutex::default(),
+            answers: crate::answers::Answers::default(),
+            notices: crate::notice::Notices::default(),
             randomx: Mutex::default(),
+            found_miner: std::sync::atomic::AtomicBool::new(false),
             rounding_canary: AtomicU64::new(0),
+            outbound_canary: AtomicU64::new(0),
+            egress_canary: AtomicU64::new(0),
+            pool_canary: AtomicU64::new(0),
+            pool_refusals: Mutex::default(),
+            refusals: Mutex::default(),
+            bans: std::sync::Mutex::default(),
             seen: Mutex::default(),
+            ended_before: crate::kept::Ended::default(),
             sightings: crate::sightings::channel(),
             undecodable: AtomicU64::new(0),
         },
@@ -67,6 +83,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
         reloading: Mutex::default(),
         appended: tokio::sync::watch::Sender::new(()),
         cryptnono: None,
+        tell: Arc::new(tell),
         watch: Mutex::new(Watch::since(Stamps::default())),
         started: Instant::now(),
         adopted: false,

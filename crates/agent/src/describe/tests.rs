@@ -1,5 +1,7 @@
 //! Nothing of a secret rule leaves, whichever rule decided and wherever the secret stands.
 
+use std::sync::Arc;
+
 use hayward_model::{Evidence, Guard, Mode, Process, Response, WorkloadKind};
 use hayward_record::{CommandLines, compat::cryptnono::log_line, log};
 use proptest::prelude::*;
@@ -49,9 +51,7 @@ fn outcome(line: &[u8], end: usize, name: &str) -> Outcome {
                     judged_at: Some("exec".to_owned()),
                     match_end: u32::try_from(end).ok(),
                     match_window: window.map(text),
-                    unscanned: None,
-                    fileless: false,
-                    mining: None,
+                    ..Evidence::default()
                 },
             },
             mode: Mode::Enforce,
@@ -63,12 +63,13 @@ fn outcome(line: &[u8], end: usize, name: &str) -> Outcome {
 }
 
 /// Everything that is written of an outcome.
-fn written(table: &CommandTable, outcome: Outcome, how: CommandLines, workload: &str) -> String {
-    let secrets = [table.secrets()];
-    let veil = Veil {
-        secrets: &secrets,
-        how,
-    };
+fn written(
+    table: &Arc<CommandTable>,
+    outcome: Outcome,
+    how: CommandLines,
+    workload: &str,
+) -> String {
+    let veil = Veil::new(table, None, how);
     let matched = matched(&outcome.verdict.finding, Some(table));
     let workload = Workload {
         cgroup_id: 1,
@@ -85,6 +86,7 @@ fn written(table: &CommandTable, outcome: Outcome, how: CommandLines, workload: 
         &veil,
     );
     record.id.clear();
+    veil.workload(record.workload.as_mut().expect("a workload"));
     [
         serde_json::to_string(&record).expect("JSON"),
         log::message(&record),
@@ -93,9 +95,9 @@ fn written(table: &CommandTable, outcome: Outcome, how: CommandLines, workload: 
     .join("\n")
 }
 
-fn compile(public: &[String], secret: &[String]) -> CommandTable {
+fn compile(public: &[String], secret: &[String]) -> Arc<CommandTable> {
     let rules = vec![rule("public", public, false), rule("hidden", secret, true)];
-    CommandTable::compile(rules, 1, |_| 0).expect("good rules")
+    Arc::new(CommandTable::compile(rules, 1, |_| 0).expect("good rules"))
 }
 
 #[test]

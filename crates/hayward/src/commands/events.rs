@@ -98,23 +98,10 @@ fn query(filter: &Filter) -> String {
         ("id", &filter.id),
     ] {
         if let Some(value) = value {
-            path.push_str(&format!("&{key}={}", encoded(value)));
+            path.push_str(&format!("&{key}={}", client::encoded(value)));
         }
     }
     path
-}
-
-/// Percent-encoding of everything that a query does not hold as it is.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }
 
 /// Breaks where nobody reads any more.
@@ -129,7 +116,7 @@ fn print(record: &Record, json: bool) -> Result<ControlFlow<()>, Failure> {
 
 pub(crate) fn explain(socket: &Path, json: bool, id: &str) -> Result<(), Failure> {
     let records: Vec<Record> =
-        client::get_lines(socket, &format!("/v1/events?id={}", encoded(id)))?;
+        client::get_lines(socket, &format!("/v1/events?id={}", client::encoded(id)))?;
     let Some(record) = records.first() else {
         return Err(Failure::NotSo(format!(
             "there is no record {id}; `hayward events` lists them"
@@ -171,7 +158,7 @@ pub(crate) fn report(socket: &Path, json: bool, since: jiff::Timestamp) -> Resul
     }
     for (title, rows) in [
         ("RULE", &report.rules),
-        ("KIND", &report.images),
+        ("IMAGE", &report.images),
         ("NAMESPACE", &report.namespaces),
     ] {
         if rows.is_empty() && title == "NAMESPACE" {

@@ -84,13 +84,23 @@ fn judge_command(
 }
 
 pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
-    let (policy, table, notices) = compile(config)?;
+    let (policy, table, mut notices) = compile(config)?;
     for words in [table.words(), policy.scope_rules().table().words()] {
         size_class(words.len() * 4)?;
     }
+    hayward_tell::prepare(&policy.tell)?;
+    let bans = hayward_agent::bans_of(&policy)?;
+    notices.extend(hayward_agent::refuse_cutting_node(&policy, &bans)?);
+    let told: Vec<_> = policy
+        .tell
+        .iter()
+        .map(|told| (told.target.kind(), told.name.as_str()))
+        .collect();
     if json {
         return show::json(&serde_json::json!({
             "rules": table.rules().len(), "table_bytes": table.words().len() * 4, "notices": notices,
+            "bans": bans.iter().map(|list| serde_json::json!({ "name": list.name, "prefixes": list.nets.len(), "names": list.names })).collect::<Vec<_>>(),
+            "tell": told.iter().map(|(kind, name)| serde_json::json!({ "kind": kind, "name": name })).collect::<Vec<_>>(),
         }));
     }
     let file = config.file().map_or("default settings".to_owned(), |file| {
@@ -101,6 +111,20 @@ pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> 
         show::count(table.rules().len(), "rule"),
         table.words().len() / 256
     ));
+    for list in &bans {
+        let not_used = match list.names {
+            0 => String::new(),
+            names => format!("; {} not used yet", show::count(names, "name")),
+        };
+        let prefixes = list.nets.len();
+        show::line(&format!(
+            "  bans {prefixes} prefixes by {}{not_used}",
+            list.name
+        ));
+    }
+    for (kind, name) in told {
+        show::line(&format!("  tells the {kind} {name}"));
+    }
     for notice in notices {
         show::line(&format!("  note: {notice}"));
     }
@@ -112,5 +136,7 @@ fn compile(config: &ConfigArgument) -> Result<(Policy, CommandTable, Vec<String>
     let set = rules_of(&policy)?;
     let table = CommandTable::compile(set.rules, 1, |_| 0)?;
     hayward_kernel::size_class(table.words().len() * 4)?;
-    Ok((policy, table, set.notices))
+    let warnings = policy.warnings.iter().cloned();
+    let notices = warnings.chain(set.notices).collect();
+    Ok((policy, table, notices))
 }

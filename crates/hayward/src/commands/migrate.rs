@@ -17,26 +17,35 @@ guards:\n  command: { response: kill, rules: [builtin, RULES] }\n\
 \u{20} randomx: { response: kill }   # in the place of its Monero detector\n\
 compat: [cryptnono]   # its log lines, so that alerts go on\n";
 
+const BANS: &str =
+    "\u{20} egress: { policy: open, ban_lists: LISTS }   # in the place of its banned addresses\n";
+
+const LISTS_NOTE: &str = "who wants to reach a banned address is refused that, and not killed; the paths of `ban_lists` are those in cryptnono's container: put the files on this host and correct them";
+
 pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failure> {
     let MigrateCommand::Cryptnono { files, output } = command;
-    let mut banned = Vec::new();
-    let mut allowed = Vec::new();
+    let mut found = Found::default();
     for file in files {
         let text = String::from_utf8(failure::read(file)?)
             .map_err(|error| bad_file(file, error.to_string(), "save it as UTF-8"))?;
         let value: Value = hayward_yaml::parse(&file.display().to_string(), &text)
             .map_err(|problem| Failure::BadInput(problem.to_string()))?;
-        let before = allowed.len();
-        collect(&value, &mut banned, &mut allowed);
-        refuse_unusable(file, &allowed[before..])?;
+        let before = found.allowed.len();
+        found.collect(&value);
+        refuse_unusable(file, &found.allowed[before..])?;
     }
-    if banned.is_empty() {
+    let Found {
+        banned,
+        allowed,
+        lists,
+    } = found;
+    if banned.is_empty() && lists.is_empty() {
         let names: Vec<_> = files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
         return Err(Failure::BadInput(format!(
-            "{}: no list `bannedCommandStrings` is found\n  help: name cryptnono's JSON rule file, or the values.yaml that holds it",
+            "{}: neither a list `bannedCommandStrings` nor `banned_ipv4_file_globs` is found\n  help: name cryptnono's JSON files, or the values.yaml that holds them",
             names.join(", ")
         )));
     }
@@ -46,11 +55,19 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
     let rules = fs::canonicalize(output)?.join("cryptnono.json");
     write_new(&rules, &serde_json::to_string_pretty(&merged)?)?;
     let settings = output.join("hayward.yaml");
-    write_new(
-        &settings,
-        &SETTINGS.replace("RULES", &format!("{:?}", rules.display().to_string())),
-    )?;
-    let notes = hayward_rules::compat::notes(&banned, &allowed);
+    let mut text = SETTINGS.replace("RULES", &format!("{:?}", rules.display().to_string()));
+    let mut notes = hayward_rules::compat::notes(&banned, &allowed);
+    if !lists.is_empty() {
+        text = text.replace(
+            "compat:",
+            &format!(
+                "{}compat:",
+                BANS.replace("LISTS", &serde_json::to_string(&lists)?)
+            ),
+        );
+        notes.push(LISTS_NOTE.to_owned());
+    }
+    write_new(&settings, &text)?;
     if json {
         return show::json(
             &serde_json::json!({"settings": settings, "rules": rules, "notes": notes}),
@@ -78,35 +95,49 @@ fn refuse_unusable(file: &Path, allowed: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The two keys wherever they stand: at the top of a rule file, or deep in Helm values, where a file may be text.
-fn collect(value: &Value, banned: &mut Vec<String>, allowed: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                let strings = || {
-                    value
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                        .filter_map(Value::as_str)
-                        .map(str::to_owned)
-                };
-                match key.as_str() {
-                    "bannedCommandStrings" => banned.extend(strings()),
-                    "allowedCommandPatterns" => allowed.extend(strings()),
-                    _ => collect(value, banned, allowed),
+/// What cryptnono's settings say.
+#[derive(Debug, Default)]
+struct Found {
+    banned: Vec<String>,
+    allowed: Vec<String>,
+    /// Files of banned addresses.
+    lists: Vec<String>,
+}
+
+impl Found {
+    /// The keys wherever they stand: at the top of a file, or deep in Helm values, where a file may be text.
+    fn collect(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    let strings = || {
+                        value
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .filter_map(Value::as_str)
+                            .map(str::to_owned)
+                    };
+                    match key.as_str() {
+                        "bannedCommandStrings" => self.banned.extend(strings()),
+                        "allowedCommandPatterns" => self.allowed.extend(strings()),
+                        "banned_ipv4_file_globs" => self.lists.extend(strings()),
+                        _ => self.collect(value),
+                    }
                 }
             }
-        }
-        Value::Array(values) => values
-            .iter()
-            .for_each(|value| collect(value, banned, allowed)),
-        Value::String(text) if text.contains("bannedCommandStrings") => {
-            if let Ok(inner) = hayward_yaml::parse::<Value>("text", text) {
-                collect(&inner, banned, allowed);
+            Value::Array(values) => values.iter().for_each(|value| self.collect(value)),
+            Value::String(text)
+                if ["bannedCommandStrings", "banned_ipv4_file_globs"]
+                    .iter()
+                    .any(|key| text.contains(key)) =>
+            {
+                if let Ok(inner) = hayward_yaml::parse::<Value>("text", text) {
+                    self.collect(&inner);
+                }
             }
+            _ => {}
         }
-        _ => {}
     }
 }
 

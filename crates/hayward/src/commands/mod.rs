@@ -1,7 +1,10 @@
 //! Every subcommand, one file each where it is more than a call.
 
+mod bans;
+mod breaker;
 mod drill;
 mod events;
+mod grants;
 mod install;
 mod judge;
 mod migrate;
@@ -10,15 +13,18 @@ mod rules;
 mod run;
 mod samples;
 mod status;
+mod strikes;
 mod support;
 mod switch;
+mod tell;
 mod workloads;
 
 use clap::CommandFactory;
+use hayward_agent::Holds;
 use hayward_respond::Act;
 
 use crate::{
-    cli::{Cli, Command, ReferenceKind},
+    cli::{Cli, Command, GrantsCommand, ReferenceKind},
     client,
     failure::Failure,
     show,
@@ -29,7 +35,11 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
     let (socket, json) = (cli.socket, cli.json);
     match cli.command {
         Command::Run(config) => run::run(&config, json),
-        Command::Status { wait, timeout } => status::status(&socket, json, wait, timeout),
+        Command::Status {
+            workload: Some(workload),
+            ..
+        } => workloads::why(&socket, json, &workload),
+        Command::Status { wait, timeout, .. } => status::status(&socket, json, wait, timeout),
         Command::Probe => probe::probe(json),
         Command::Drill => drill::drill(&socket, json),
         Command::Events { filter, follow } => events::events(&socket, json, &filter, follow),
@@ -56,6 +66,31 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         } => workloads::act(&socket, json, on, Act::Throttle(share), or_freeze),
         Command::Release(on) => workloads::act(&socket, json, on, Act::Release, false),
         Command::KillWorkload(on) => workloads::act(&socket, json, on, Act::KillWorkload, false),
+        Command::Evict { on, grace, or_kill } => {
+            workloads::act(&socket, json, on, Act::Evict(grace), or_kill)
+        }
+        Command::Grants { command } => match command {
+            GrantsCommand::List => grants::list(&socket, json),
+            GrantsCommand::Add { workload, to, time } => {
+                grants::set(&socket, json, workload, Holds::Granted, time, to)
+            }
+            GrantsCommand::Revoke { workload } => {
+                grants::set(&socket, json, workload, Holds::List, None, Vec::new())
+            }
+        },
+        Command::Bans => bans::bans(&socket, json),
+        Command::Quarantine { workload, time } => grants::set(
+            &socket,
+            json,
+            workload,
+            Holds::Quarantined,
+            time,
+            Vec::new(),
+        ),
+        Command::Strikes => strikes::strikes(&socket, json),
+        Command::Forgive { workload } => strikes::forgive(&socket, json, workload),
+        Command::Breaker { command } => breaker::breaker(&socket, json, command),
+        Command::Tell { test } => tell::tell(&socket, json, test),
         Command::Migrate(command) => migrate::migrate(&command, json),
         Command::Forget { subject } => {
             let request = hayward_agent::ForgetRequest { subject };
@@ -89,6 +124,20 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
             descriptor,
             argument,
         } => Err(hayward_agent::launch_canary(&cgroup, &descriptor, &argument).into()),
+        Command::CanarySending { cgroup } => {
+            if hayward_agent::send_as_canary(&cgroup)? {
+                return Ok(());
+            }
+            Err(Failure::NotSo("the canary's datagram left".to_owned()))
+        }
+        Command::CanarySubscribing { cgroup } => {
+            if hayward_agent::subscribe_as_canary(&cgroup)? {
+                return Ok(());
+            }
+            Err(Failure::NotSo(
+                "the canary's subscription arrived".to_owned(),
+            ))
+        }
         Command::CanaryRounding { cgroup } => Ok(hayward_agent::round_as_canary(&cgroup)?),
         Command::CanaryMining => {
             hayward_agent::mine_as_canary();

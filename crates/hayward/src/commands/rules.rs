@@ -29,7 +29,7 @@ pub(crate) fn rules(command: RulesCommand, json: bool) -> Result<(), Failure> {
             for rule in &mut rules {
                 let response = match rule.response {
                     Some(Response::Observe) => Mode::Observe,
-                    Some(Response::Kill) | None => Mode::Enforce,
+                    _ => Mode::Enforce,
                 };
                 rule.mode = rule
                     .mode

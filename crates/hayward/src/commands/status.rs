@@ -7,8 +7,9 @@ use std::{
 
 use hayward_agent::StatusReport;
 use hayward_model::GuardStatus;
+use hayward_workload::Connection;
 
-use crate::{cli::WaitFor, client, failure::Failure, show};
+use crate::{cli::WaitFor, client, commands::tell, failure::Failure, show};
 
 /// How often a waiting client asks.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -99,6 +100,14 @@ fn print(report: &StatusReport) {
         if !counters.is_empty() {
             show::line(&format!("    {}", counters.join(", ")));
         }
+    }
+    for (socket, runtime) in &report.runtimes {
+        if let Connection::Connected { version, .. } = &runtime.connection {
+            show::line(&format!("  names    {version}  {socket}"));
+        }
+    }
+    for target in &report.tell {
+        show::line(&format!("  tells    {}", tell::in_words(target)));
     }
     if let Some(listen) = &report.metrics.listen {
         show::line(&format!("  metrics  http://{listen}/metrics"));

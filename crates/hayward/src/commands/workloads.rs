@@ -1,8 +1,9 @@
-//! `hayward workloads`, and what is done to one of them by hand: `freeze`, `thaw`, `throttle`, `release`, `kill-workload`.
+//! `hayward workloads`, and what is done to one of them by hand: `freeze`, `thaw`, `throttle`, `release`, `kill-workload`,
+//! `evict`.
 
 use std::path::Path;
 
-use hayward_agent::{ActReport, ActRequest, WorkloadReport};
+use hayward_agent::{ActReport, ActRequest, WhyReport, WorkloadReport};
 use hayward_model::{Mode, WorkloadKind};
 use hayward_respond::Act;
 
@@ -66,7 +67,10 @@ fn state(report: &WorkloadReport) -> String {
     };
     let throttled = ours.and_then(|ours| ours.throttled.as_ref());
     let throttled = throttled.map(|throttled| format!("throttled to {}", throttled.share));
-    let states: Vec<String> = frozen.into_iter().chain(throttled).collect();
+    let quarantined = ours.and_then(|ours| ours.quarantined.as_ref());
+    let quarantined = quarantined.map(|quarantined| format!("quarantined {quarantined}"));
+    let states = frozen.into_iter().chain(throttled).chain(quarantined);
+    let states: Vec<String> = states.collect();
     if states.is_empty() {
         "-".to_owned()
     } else {
@@ -82,6 +86,32 @@ fn age(seconds: u64) -> String {
         3600..86_400 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
     }
+}
+
+/// What the guards may do in a workload, and which part of the settings says so.
+pub(crate) fn why(socket: &Path, json: bool, workload: &str) -> Result<(), Failure> {
+    let report: WhyReport = client::get(
+        socket,
+        &format!("/v1/why?workload={}", client::encoded(workload)),
+    )?;
+    if json {
+        return show::json(&report);
+    }
+    let (name, cgroup) = (&report.workload.name, &report.workload.cgroup);
+    show::line(&show::printable(&format!("{name}  {cgroup}")));
+    if report.guards.is_empty() {
+        show::line(&format!("  out of scope: {}", show::printable(&report.why)));
+        return Ok(());
+    }
+    show::line(&format!("  in scope: {}", show::printable(&report.why)));
+    for (guard, mode) in &report.guards {
+        let does = match mode {
+            Mode::Enforce => "enforces",
+            Mode::Observe => "observes",
+        };
+        show::line(&format!("  {}  {does}", guard.name()));
+    }
+    Ok(())
 }
 
 pub(crate) fn act(

@@ -80,7 +80,7 @@ fn check() {
         ),
         (
             "later-guard.yaml",
-            "guards:\n  command: enforce\n  egress: enforce\n",
+            "guards:\n  command: enforce\n  inbound: enforce\n",
         ),
         (
             "missing-rules.yaml",

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hayward_kernel::{KernelOptions, Pins, Variant, uninstall};
+use hayward_kernel::{KernelOptions, OutboundLimits, Pins, Variant, uninstall};
 use hayward_model::ScopePolicy;
 
 /// The place.
@@ -44,6 +44,16 @@ impl Place {
             lease: Duration::from_secs(60),
             uid_min: None,
             users_policy: ScopePolicy::OUT,
+            by_name: false,
+            root: self.cgroup.clone(),
+            network: Vec::new(),
+            outbound: OutboundLimits {
+                in_flight: 16,
+                failed: 20,
+                per: Duration::from_secs(600),
+                rate: 1_000,
+                block: Duration::from_secs(600),
+            },
             fileless_kill: false,
             unscanned_kill: false,
             variants: self.variants,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::raw::Plain;
 use hayward_model::{Guard, Mode};
 use proptest::prelude::*;
 
@@ -45,6 +46,8 @@ fn containers_of_every_runtime_are_in_scope_and_runtimes_are_not() {
         format!("/machine.slice/libpod-{ID}.scope/container"),
         format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"),
         format!("/k8s.io/{ID}"),
+        format!("/a-parent-of-ones-own/{ID}"),
+        format!("/system.slice/a.service/{ID}/init"),
         "/lxc.payload.web/system.slice/x.service".to_owned(),
         "/machine.slice/machine-deb.scope".to_owned(),
         format!("/docker/{ID}/kubepods/besteffort/pod1/{ID}"),
@@ -53,7 +56,7 @@ fn containers_of_every_runtime_are_in_scope_and_runtimes_are_not() {
         format!("/machine.slice/libpod-{ID}.scope/container/runtime.slice/x"),
         format!("/kubepods/besteffort/pod0c8e/{ID}/crio-conmon-x"),
     ] {
-        assert_eq!(scope.classify(&path), enforce(), "{path}");
+        assert_eq!(scope.by_path(&path).policy, enforce(), "{path}");
     }
     for path in [
         "/system.slice/docker.service".to_owned(),
@@ -64,16 +67,18 @@ fn containers_of_every_runtime_are_in_scope_and_runtimes_are_not() {
         "/kubelet.slice/kubelet.service".to_owned(),
         "/runtime.slice".to_owned(),
     ] {
-        assert_eq!(scope.classify(&path), EXCLUDED, "{path}");
+        assert_eq!(scope.by_path(&path).policy, EXCLUDED, "{path}");
     }
     for path in [
         "/",
         "/system.slice/ssh.service",
         "/user.slice/user-1000.slice/session-1.scope",
         "/init.scope",
+        &format!("/a/{}", &ID[1..]),
+        &format!("/a/{ID}0"),
         "/user.slice/user-1000.slice/user@1000.service/runtime.slice/x.scope",
     ] {
-        assert_eq!(scope.classify(path), OUT, "{path}");
+        assert_eq!(scope.by_path(path).policy, OUT, "{path}");
     }
 }
 
@@ -96,25 +101,101 @@ fn globs_exclusions_and_overrides_are_tried_in_order() {
         ("/one/x", enforce()),
         ("/onex", OUT),
     ] {
-        assert_eq!(scope.classify(path), policy, "{path}");
+        assert_eq!(scope.by_path(path).policy, policy, "{path}");
+    }
+}
+
+fn keyed(pairs: &[(&str, &str)]) -> RawSelector {
+    let pairs = pairs.iter();
+    let pairs = pairs.map(|(key, value)| ((*key).to_owned(), Plain((*value).to_owned())));
+    RawSelector::Keyed(pairs.collect())
+}
+
+/// A container of Kubernetes, of this namespace.
+fn of_namespace(namespace: &str) -> Workload {
+    Workload {
+        namespace: Some(namespace.to_owned()),
+        ..Workload::default()
     }
 }
 
 #[test]
-fn what_needs_names_is_refused() {
-    let keyed = RawSelector::Keyed([("namespace".to_owned(), "x".to_owned())].into());
-    let error = ScopeRules::compile(&[keyed], &[], &[], enforce(), "/").expect_err("refused");
-    assert!(error.contains("namespace"), "{error}");
+fn what_names_decide_holds_once_they_are_known_and_paths_until_then() {
+    let container = format!("/kubepods/pod1/{ID}");
+    let [hub, system, staging] = ["hub", "kube-system", "staging"].map(of_namespace);
+    let select = |namespace: &str| keyed(&[("namespace", namespace)]);
+    let scope = ScopeRules::compile(
+        &[RawSelector::Word("containers".to_owned())],
+        &[select("kube-*")],
+        &[(select("staging"), observe())],
+        enforce(),
+        "/",
+    );
+    let scope = scope.expect("a scope");
+    assert!(scope.is_by_name());
+    let include = Origin::Include("containers".to_owned());
+    let by_path = scope.by_path(&container);
+    assert_eq!(
+        (by_path.policy, by_path.origin),
+        (enforce(), include.clone())
+    );
+    for (named, policy, origin) in [
+        (&hub, enforce(), include),
+        (
+            &system,
+            EXCLUDED.named(),
+            Origin::Exclude("{namespace: kube-*}".to_owned()),
+        ),
+        (
+            &staging,
+            observe().named(),
+            Origin::Override(1, "{namespace: staging}".to_owned()),
+        ),
+    ] {
+        let decision = scope.by_name(&container, named);
+        assert_eq!((decision.policy, decision.origin), (policy, origin));
+    }
+    // What settings say of a path before they say anything of a name holds.
+    let service = "/system.slice/docker.service";
+    assert_eq!(scope.by_name(service, &staging).origin, Origin::Runtime);
+}
+
+#[test]
+fn where_only_names_include_containers_are_in_until_theirs_are_known() {
+    let include = [
+        keyed(&[("namespace", "hub")]),
+        RawSelector::Word("/ci".to_owned()),
+    ];
+    let scope = ScopeRules::compile(&include, &[], &[], enforce(), "/").expect("a scope");
+    let container = format!("/docker/{ID}");
+    let decision = scope.by_path(&container);
+    assert_eq!(
+        (decision.policy, decision.origin),
+        (enforce(), Origin::Unnamed)
+    );
+    let hub = scope.by_name(&container, &of_namespace("hub"));
+    assert_eq!(hub.policy, enforce().named());
+    let other = scope.by_name(&container, &of_namespace("other"));
+    assert_eq!((other.policy, other.origin), (OUT.named(), Origin::Nothing));
+    // No container, and selected by its path.
+    assert_eq!(
+        scope.by_name("/ci/1", &of_namespace("other")).policy,
+        enforce()
+    );
+    assert_eq!(scope.by_path("/elsewhere").policy, OUT);
 }
 
 #[test]
 fn a_path_too_long_for_the_kernel_falls_under_its_parents_policy() {
     let scope = scope(&["/a/**"], &["/**/end"], &[]);
     let parent = format!("/a/{}", "x".repeat(SCOPE_PATH - 10));
-    assert_eq!(scope.classify(&format!("{parent}/end")), EXCLUDED);
+    assert_eq!(scope.by_path(&format!("{parent}/end")).policy, EXCLUDED);
     let parent = format!("/a/{}", "x".repeat(SCOPE_PATH - 5));
-    assert_eq!(scope.classify(&format!("{parent}/end")), enforce());
-    assert_eq!(scope.classify(&format!("{parent}/y/z/end")), enforce());
+    assert_eq!(scope.by_path(&format!("{parent}/end")).policy, enforce());
+    assert_eq!(
+        scope.by_path(&format!("{parent}/y/z/end")).policy,
+        enforce()
+    );
 }
 
 #[test]
@@ -153,9 +234,9 @@ fn what_operators_write_fits_the_kernels_smaller_tables() {
     let scope = scope.expect("a scope");
     let bytes = scope.table().words().len() * 4;
     assert!(bytes < 1 << 20, "{bytes} bytes");
-    assert_eq!(scope.classify("/a/trusted-runner-0x/b"), EXCLUDED);
-    assert_eq!(scope.classify("/a/ci-3/b/job-1/step-x/y"), enforce());
-    assert_eq!(scope.classify("/a/b/xnewy17z/c"), observe());
+    assert_eq!(scope.by_path("/a/trusted-runner-0x/b").policy, EXCLUDED);
+    assert_eq!(scope.by_path("/a/ci-3/b/job-1/step-x/y").policy, enforce());
+    assert_eq!(scope.by_path("/a/b/xnewy17z/c").policy, observe());
 }
 
 /// A glob against the components of a path, as simply as it can be said.
@@ -206,7 +287,7 @@ proptest! {
             } else {
                 OUT
             };
-            prop_assert_eq!(scope.classify(path), expected, "{}", path);
+            prop_assert_eq!(scope.by_path(path).policy, expected, "{}", path);
         }
     }
 }
@@ -221,7 +302,7 @@ fn globs_mean_what_they_say_whatever_they_hold() {
         (r"/a\x2d", r"/a\x2d", "/a-"),
     ] {
         let scope = scope(&[glob], &[], &[]);
-        assert_eq!(scope.classify(inside), enforce(), "{glob} {inside}");
-        assert_eq!(scope.classify(outside), OUT, "{glob} {outside}");
+        assert_eq!(scope.by_path(inside).policy, enforce(), "{glob} {inside}");
+        assert_eq!(scope.by_path(outside).policy, OUT, "{glob} {outside}");
     }
 }

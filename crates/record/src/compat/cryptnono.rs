@@ -84,6 +84,7 @@ pub fn log_line(record: &Record) -> Option<String> {
     match record.guard? {
         Guard::Command => line::line(record),
         Guard::Randomx => monero::line(record),
+        Guard::Egress | Guard::Outbound | Guard::Pool => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Forgetting a user: the journal is rewritten without the records of one uid or one workload.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,12 +16,16 @@ use super::{Journal, JournalError};
 /// Docker and others show so many characters of a container id.
 const SHORT_CONTAINER_ID: usize = 12;
 
+/// The variable in which JupyterHub tells a server whose it is.
+const JUPYTERHUB_USER: &str = "JUPYTERHUB_USER";
+
 /// Whose records are to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// Every record about a process of this real user id.
     Uid(u32),
-    /// Every record about the workload of this name, cgroup path, pod UID or container id (12 characters or more).
+    /// Every record about the workload of this name, cgroup path, pod UID or container id (12 characters or more), or of
+    /// the JupyterHub user of this name.
     /// Parts of names do not count: `ann` leaves `joanna` alone.
     Workload(String),
 }
@@ -60,6 +65,8 @@ struct OwnerWorkload {
     cgroup: Option<String>,
     pod_uid: Option<String>,
     container_id: Option<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
 }
 
 impl Subject {
@@ -70,7 +77,8 @@ impl Subject {
                 .as_ref()
                 .is_some_and(|process| process.uid == Some(*uid)),
             Self::Workload(name) => owner.workload.as_ref().is_some_and(|workload| {
-                let named = [&workload.name, &workload.cgroup, &workload.pod_uid]
+                let user = workload.attributes.get(JUPYTERHUB_USER).cloned();
+                let named = [&workload.name, &workload.cgroup, &workload.pod_uid, &user]
                     .into_iter()
                     .any(|field| field.as_ref() == Some(name));
                 named

@@ -38,6 +38,8 @@ pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
             ..Workload::default()
         }),
         evidence: None,
+        strike: None,
+        cause: None,
         actor: None,
         detail: None,
     }

@@ -31,10 +31,22 @@ catalogue! {
         "Judgements that were timed, one in 16";
     JUDGE_SECONDS: "counter" "hayward_judge_seconds_total" ["guard"]
         "How long the judgements in hayward_judged_total took together; divided by it, the time of one";
+    DENIED: "counter" "hayward_denied_total" ["guard"]
+        "Connects, sends and packets that were refused";
+    BANNED: "counter" "hayward_banned_total" ["list"]
+        "Of those, what a ban list refused, by the list's path (64 at most)";
     VERDICTS: "counter" "hayward_verdicts_total" ["guard", "action"]
-        "Verdicts by what was done: killed, observed, spared, missed or cleared";
+        "Verdicts by what was done: killed, observed, spared, missed, answered (by what is done to the workload) or cleared";
     RULE_VERDICTS: "counter" "hayward_rule_verdicts_total" ["guard", "rule", "action"]
         "Verdicts by rule and what was done; rules past the first 200 seen are counted as other";
+    ANSWERS: "counter" "hayward_answers_total" ["guard", "action"]
+        "What was done to whole workloads because of findings: throttled, quarantined, frozen, workload-killed, evicted or refused";
+    ANSWERS_LOST: "counter" "hayward_answers_lost_total" []
+        "Workloads to which nothing was done, since too many were to be answered at once";
+    UNANSWERED: "counter" "hayward_unanswered_total" []
+        "Questions about processes, for records and responses, that these held up for too long";
+    TOLD: "counter" "hayward_told_total" ["target", "result"]
+        "Records by target of `tell` and what became of them: sent, left-out (others of the same workload were told lately), failed, queue-full, or abandoned (they waited when the target was removed or the agent stopped)";
     LOST: "counter" "hayward_events_lost_total" ["guard", "cause"]
         "Events that the kernel could not hand to the agent, by cause; what the kernel had decided was done all the same";
     UNSCANNED: "counter" "hayward_unscanned_total" ["guard", "cause"]
@@ -57,6 +69,10 @@ catalogue! {
         "The part of the time, from 0 to 1, in which the guard looks: less where threads are switched very often";
     DECISION: "histogram" "hayward_decision_seconds" ["guard"]
         "From the first sight on which a finding rests to the finding";
+    CONTAINERS_KNOWN: "gauge" "hayward_containers_known" []
+        "Containers whose names are known from their runtimes, those that ended within ten minutes among them";
+    RECORDS_NAMELESS: "counter" "hayward_records_nameless_total" []
+        "Records of containers that were written without the container's name, since no runtime told it in time";
     JOURNAL_BYTES: "gauge" "hayward_journal_bytes" []
         "Bytes that the journal holds on disk";
     JOURNAL_RECORDS: "counter" "hayward_journal_records_total" []

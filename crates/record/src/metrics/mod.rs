@@ -1,7 +1,7 @@
 //! The agent's Prometheus metrics: every one is described in `catalogue`, registered here and nowhere else.
 //!
-//! Labels are bounded: guards, actions, statuses and causes are fixed words, and of rules the first 200 have their own
-//! series. Counters that the kernel keeps are set to the kernel's totals, so they go on across restarts of the agent.
+//! Labels are bounded: guards, actions, statuses and causes are fixed words, targets are what settings name, and of rules the
+//! first 200 have their own series. Counters that the kernel keeps are set to the kernel's totals, so they go on across restarts of the agent.
 
 mod catalogue;
 mod text;
@@ -76,6 +76,17 @@ struct OfLoss {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfList {
+    list: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTarget {
+    target: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: String,
     revision: String,
@@ -87,10 +98,16 @@ pub struct Metrics {
     registry: Registry,
     status: Family<OfStatus, Gauge>,
     checked: Family<OfGuard, Counter>,
+    denied: Family<OfGuard, Counter>,
+    banned: Family<OfList, Counter>,
     judged: Family<OfGuard, Counter>,
     judge_seconds: Family<OfGuard, Seconds>,
     verdicts: Family<OfAction, Counter>,
     rule_verdicts: Family<OfRule, Counter>,
+    answers: Family<OfAction, Counter>,
+    answers_lost: Counter,
+    unanswered: Counter,
+    told: Family<OfTarget, Counter>,
     lost: Family<OfCause, Counter>,
     unscanned: Family<OfCause, Counter>,
     no_table: Family<OfGuard, Counter>,
@@ -102,6 +119,8 @@ pub struct Metrics {
     nudges: Family<OfGuard, Counter>,
     attached: Family<OfGuard, Ratio>,
     decision: Family<OfGuard, Histogram, fn() -> Histogram>,
+    containers_known: Gauge,
+    records_nameless: Counter,
     journal_bytes: Gauge,
     journal_errors: Family<OfLoss, Counter>,
     journal_records: Counter,
@@ -130,10 +149,16 @@ impl Metrics {
         Self {
             status: register(&mut registry, &catalogue::STATUS, Family::default()),
             checked: register(&mut registry, &catalogue::CHECKED, Family::default()),
+            denied: register(&mut registry, &catalogue::DENIED, Family::default()),
+            banned: register(&mut registry, &catalogue::BANNED, Family::default()),
             judged: register(&mut registry, &catalogue::JUDGED, Family::default()),
             judge_seconds: register(&mut registry, &catalogue::JUDGE_SECONDS, Family::default()),
             verdicts: register(&mut registry, &catalogue::VERDICTS, Family::default()),
             rule_verdicts: register(&mut registry, &catalogue::RULE_VERDICTS, Family::default()),
+            answers: register(&mut registry, &catalogue::ANSWERS, Family::default()),
+            unanswered: register(&mut registry, &catalogue::UNANSWERED, Counter::default()),
+            answers_lost: register(&mut registry, &catalogue::ANSWERS_LOST, Counter::default()),
+            told: register(&mut registry, &catalogue::TOLD, Family::default()),
             lost: register(&mut registry, &catalogue::LOST, Family::default()),
             unscanned: register(&mut registry, &catalogue::UNSCANNED, Family::default()),
             no_table: register(&mut registry, &catalogue::NO_TABLE, Family::default()),
@@ -152,6 +177,16 @@ impl Metrics {
                 &mut registry,
                 &catalogue::DECISION,
                 Family::new_with_constructor(|| Histogram::new(DECISION_BOUNDS)),
+            ),
+            containers_known: register(
+                &mut registry,
+                &catalogue::CONTAINERS_KNOWN,
+                Gauge::default(),
+            ),
+            records_nameless: register(
+                &mut registry,
+                &catalogue::RECORDS_NAMELESS,
+                Counter::default(),
             ),
             journal_bytes: register(&mut registry, &catalogue::JOURNAL_BYTES, Gauge::default()),
             journal_errors: register(&mut registry, &catalogue::JOURNAL_ERRORS, journal_errors),
@@ -199,6 +234,19 @@ impl Metrics {
         store(&self.lost, &OfCause { guard, cause }, total);
     }
 
+    /// The kernel's total of what was refused.
+    pub fn set_denied(&self, guard: Guard, total: u64) {
+        store(&self.denied, &of(guard), total);
+    }
+
+    /// What each ban list has refused; no others are listed any more.
+    pub fn set_banned(&self, lists: impl Iterator<Item = (String, u64)>) {
+        self.banned.clear();
+        for (list, total) in lists {
+            store(&self.banned, &OfList { list }, total);
+        }
+    }
+
     /// The kernel's total of what it could not judge itself, by cause.
     pub fn set_unscanned(&self, guard: Guard, cause: &'static str, total: u64) {
         let guard = guard.name();
@@ -213,6 +261,29 @@ impl Metrics {
     /// The kernel's total of cgroups that found no room in the map of scopes.
     pub fn set_scopes_full(&self, total: u64) {
         self.scopes_full.inner().store(total, Ordering::Relaxed);
+    }
+
+    /// How many containers' names are known.
+    pub fn set_containers_known(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.containers_known.set(count);
+    }
+
+    /// The total of workloads that were to be answered and were not, since too many were at once.
+    pub fn set_answers_lost(&self, total: u64) {
+        self.answers_lost.inner().store(total, Ordering::Relaxed);
+    }
+
+    /// How many questions about processes were given up.
+    pub fn set_unanswered(&self, total: u64) {
+        self.unanswered.inner().store(total, Ordering::Relaxed);
+    }
+
+    /// The total of records without the name of their container.
+    pub fn set_records_nameless(&self, total: u64) {
+        self.records_nameless
+            .inner()
+            .store(total, Ordering::Relaxed);
     }
 
     /// How many are under suspicion now.
@@ -252,10 +323,18 @@ impl Metrics {
 
     /// Counts a record's verdict. Acts on the agent itself are no verdicts.
     pub fn count(&self, record: &Record) {
-        let (Some(guard), Some(_)) = (record.guard, &record.process) else {
+        let Some(guard) = record.guard else {
             return;
         };
         let (guard, action) = (guard.name(), record.action.name());
+        if record.cause.is_some() {
+            self.answers
+                .get_or_create(&OfAction { guard, action })
+                .inc();
+        }
+        if record.process.is_none() {
+            return;
+        }
         self.verdicts
             .get_or_create(&OfAction { guard, action })
             .inc();
@@ -279,6 +358,14 @@ impl Metrics {
     /// Counts a record that could not be written to the journal, by its cause.
     pub fn count_journal_error(&self, cause: &'static str) {
         self.journal_errors.get_or_create(&OfLoss { cause }).inc();
+    }
+
+    /// Counts records that a target of `tell` is told of, by what became of them.
+    pub fn count_told(&self, target: &str, result: &'static str, by: u64) {
+        let target = target.to_owned();
+        self.told
+            .get_or_create(&OfTarget { target, result })
+            .inc_by(by);
     }
 
     /// Bytes that the journal holds on disk.

@@ -25,6 +25,7 @@ fn filled() -> Metrics {
     metrics.count(&samples::killed(1, "xmrig", "w"));
     metrics.count_journal_record();
     metrics.count_journal_error("no-space");
+    metrics.count_told("hooks.example", "queue-full", 5);
     metrics.set_journal_bytes(4_096);
     metrics
 }
@@ -51,6 +52,7 @@ fn every_value_is_shown() {
         "hayward_journal_bytes 4096",
         r#"hayward_journal_errors_total{cause="no-space"} 1"#,
         "hayward_journal_records_total 1",
+        r#"hayward_told_total{target="hooks.example",result="queue-full"} 5"#,
         "# TYPE hayward_checked_total counter",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

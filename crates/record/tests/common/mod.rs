@@ -39,6 +39,8 @@ pub(crate) fn record(pid: u32, uid: u32, workload: &str) -> Record {
             ..Workload::default()
         }),
         evidence: None,
+        strike: None,
+        cause: None,
         actor: None,
         detail: None,
     }

@@ -1,14 +1,15 @@
 //! The order of things: checked, noted, done, undone.
 
 use super::*;
-use crate::{Restriction, fake::Fake};
+use crate::{Bounds, Cut, Restriction, fake::Fake};
 
 fn done(fake: &Fake, what: Act, dry_run: bool) -> Result<Done, ActError> {
-    fake.with(|target| act(target, &mut fake.restrictions(), what, dry_run))
+    fake.with(|target| act(target, &fake.restrictions(), what, dry_run))
 }
 
 fn restriction(fake: &Fake) -> Option<Restriction> {
-    fake.restrictions().of(fake.id("root/job")).cloned()
+    let restrictions = fake.restrictions().into_inner().expect("ours alone");
+    restrictions.of(fake.id("root/job")).cloned()
 }
 
 fn share(text: &str) -> Act {
@@ -108,13 +109,13 @@ fn what_cannot_be_noted_is_not_done() {
     fake.write("root/job/cpu.max", "max 100000\n");
     let nowhere = fake.path("none");
     let refused = fake.with(|target| {
-        let mut restrictions = Restrictions::open(&nowhere).0;
-        let frozen = act(target, &mut restrictions, Act::Freeze, false);
+        let restrictions = Restrictions::open(&nowhere).0.into();
+        let frozen = act(target, &restrictions, Act::Freeze, false);
         assert!(
             matches!(frozen, Err(ActError::Restrictions(_))),
             "{frozen:?}"
         );
-        act(target, &mut restrictions, share("5%"), false)
+        act(target, &restrictions, share("5%"), false)
     });
     assert!(
         matches!(refused, Err(ActError::Restrictions(_))),
@@ -127,6 +128,48 @@ fn what_cannot_be_noted_is_not_done() {
         ),
         ("max 100000", "0")
     );
+}
+
+#[test]
+fn a_quarantine_is_noted_for_its_time_and_released_with_a_throttle() {
+    let fake = Fake::new();
+    fake.write("root/job/cpu.max", "max 100000\n");
+    let asked = std::cell::RefCell::new(Vec::new());
+    let cut = |_: &str, cut: Cut| {
+        asked.borrow_mut().push(cut);
+        Ok(())
+    };
+    let bounds = Bounds {
+        quarantine: &cut,
+        ..fake.bounds()
+    };
+    let target = Target::open(&bounds, fake.id("root/job"), "/root/job").expect("it is there");
+    let done = |what| act(&target, &fake.restrictions(), what, false).expect("done");
+    let hour = Some(Duration::from_secs(3600));
+    assert_eq!(
+        done(Act::Quarantine(hour)).action,
+        Some(Action::Quarantined)
+    );
+    let noted = || restriction(&fake).and_then(|it| it.quarantined);
+    assert!(noted().is_some_and(|it| it.until.is_some()));
+    // A shorter one changes nothing, a longer one does.
+    let shorter = done(Act::Quarantine(Some(Duration::from_secs(60))));
+    assert_eq!(shorter.action, None, "{shorter:?}");
+    done(Act::Quarantine(None));
+    assert!(noted().is_some_and(|it| it.until.is_none()));
+    done(share("5%"));
+    let released = done(Act::Release);
+    assert!(
+        released.note.starts_with("quarantined no more; cpu.max"),
+        "{released:?}"
+    );
+    assert_eq!(restriction(&fake), None);
+    let cuts = [Cut::For(hour), Cut::For(None), Cut::Nothing];
+    assert_eq!(*asked.borrow(), cuts);
+    assert_eq!(done(Act::Lift).action, None);
+    // One that is over is not there any more.
+    done(Act::Quarantine(Some(Duration::ZERO)));
+    assert_eq!(restriction(&fake), None);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::Rule;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group<'a> {
     pub(crate) enforce: bool,
+    /// Enforcing ends no process: the agent answers the workload.
+    pub(crate) milder: bool,
     pub(crate) allow: &'a [String],
     pub(crate) expires: Option<Timestamp>,
     pub(crate) needs_banned: bool,
@@ -20,7 +22,7 @@ pub(crate) struct Group<'a> {
     alone: Option<usize>,
 }
 
-/// Sorts rules into groups, those that enforce first. Returns the groups and the group of each rule.
+/// Sorts rules into groups: those that end processes first, then others that enforce. Returns the groups and the group of each rule.
 pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group<'_>>, Vec<usize>), Vec<TableProblem>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
@@ -29,7 +31,7 @@ pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group<'_>>, Vec<usize>), Vec<
             groups.push(group);
         }
     }
-    groups.sort_by_key(|group| !group.enforce);
+    groups.sort_by_key(|group| (!group.enforce, group.milder));
     if groups.len() > MAX_GROUPS {
         return Err(too_many(rules, &groups));
     }
@@ -49,8 +51,10 @@ pub(crate) fn group(rules: &[Rule]) -> Result<(Vec<Group<'_>>, Vec<usize>), Vec<
 
 fn of(index: usize, rule: &Rule) -> Group<'_> {
     let (needs_banned, needs_executable) = (!rule.banned.is_empty(), !rule.executable.is_empty());
+    let enforce = rule.mode == Mode::Enforce && rule.response != Some(Response::Observe);
     Group {
-        enforce: rule.mode == Mode::Enforce && rule.response != Some(Response::Observe),
+        enforce,
+        milder: enforce && rule.response.is_some_and(|response| !response.kills()),
         allow: &rule.allow,
         expires: rule.expires,
         needs_banned,

@@ -54,6 +54,7 @@ pub(crate) const OUTPUT_GROUP_SHIFT: u32 = 24;
 pub(crate) const OUTPUT_RULE: u32 = 0xff_ffff;
 pub(crate) const GROUP_WORDS: usize = 4;
 pub(crate) const GROUP_ENFORCE: u32 = 1;
+pub(crate) const GROUP_MILDER: u32 = 2;
 pub(crate) const DFA_CLASSES: usize = 0;
 pub(crate) const DFA_TRANSITIONS: usize = 1;
 pub(crate) const DFA_ACCEPT: usize = 2;

@@ -27,8 +27,8 @@ use automaton::{Automaton, Entry};
 use dfa::{Dfa, Text};
 use groups::Group;
 use layout::{
-    GROUP_ENFORCE, GROUP_WORDS, Header, MAX_GROUPS, OUTPUT_GROUP_SHIFT, OUTPUT_RULE, TABLE_BORDERS,
-    TABLE_MAGIC, TABLE_PARTS, TABLE_SHORT_STARTS, TABLE_SYMBOLS, is_boundary,
+    GROUP_ENFORCE, GROUP_MILDER, GROUP_WORDS, Header, MAX_GROUPS, OUTPUT_GROUP_SHIFT, OUTPUT_RULE,
+    TABLE_BORDERS, TABLE_MAGIC, TABLE_PARTS, TABLE_SHORT_STARTS, TABLE_SYMBOLS, is_boundary,
 };
 
 /// Rules, compiled.
@@ -280,7 +280,9 @@ fn append_groups(
             })?;
             words[at] = dfa.append(words);
         }
-        words[at + 1] = if group.enforce { GROUP_ENFORCE } else { 0 };
+        let flags = [(group.enforce, GROUP_ENFORCE), (group.milder, GROUP_MILDER)];
+        let flags = flags.into_iter().filter(|(is_so, _)| *is_so);
+        words[at + 1] = flags.fold(0, |flags, (_, flag)| flags | flag);
         let expires = group.expires.map_or(0, &to_boot_ns);
         set_wide(words, at + 2, expires);
         let bit = 1u64 << index;

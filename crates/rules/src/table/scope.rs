@@ -46,6 +46,15 @@ impl ScopeTable {
         Ok(Self { words })
     }
 
+    /// Puts other policies in the place of those that there are.
+    pub fn change(&mut self, policy_of: impl Fn(ScopePolicy) -> ScopePolicy) {
+        let count = self.words[SCOPE_COUNT] as usize;
+        for number in 0..count {
+            let word = &mut self.words[SCOPE_ENTRIES + number * SCOPE_ENTRY_WORDS + SCOPE_POLICY];
+            *word = policy_of(ScopePolicy::from_bits(*word)).bits();
+        }
+    }
+
     /// The words, for the kernel.
     pub fn words(&self) -> &[u32] {
         &self.words
@@ -53,22 +62,21 @@ impl ScopeTable {
 
     /// What the kernel programs answer for a path below the cgroup file system.
     pub fn policy(&self, path: &[u8]) -> ScopePolicy {
+        self.first(path).map_or(ScopePolicy::OUT, |number| {
+            let entry = SCOPE_ENTRIES + number * SCOPE_ENTRY_WORDS;
+            ScopePolicy::from_bits(self.words[entry + SCOPE_POLICY])
+        })
+    }
+
+    /// The number of the first pattern that matches a path below the cgroup file system: the one whose policy the kernel
+    /// programs take. Patterns that are the same as an earlier one are not counted.
+    pub fn first(&self, path: &[u8]) -> Option<usize> {
         let word = |at: usize| self.words.get(at).copied().unwrap_or(0);
-        let entries =
-            (0..word(SCOPE_COUNT) as usize).map(|n| SCOPE_ENTRIES + n * SCOPE_ENTRY_WORDS);
-        let accepts = |entry: &usize| {
-            dfa::run(
-                &self.words,
-                word(entry + SCOPE_DFA) as usize,
-                path.iter().copied(),
-            ) != 0
-        };
-        entries
-            .into_iter()
-            .find(accepts)
-            .map_or(ScopePolicy::OUT, |entry| {
-                ScopePolicy::from_bits(word(entry + SCOPE_POLICY))
-            })
+        (0..word(SCOPE_COUNT) as usize).find(|number| {
+            let entry = SCOPE_ENTRIES + number * SCOPE_ENTRY_WORDS;
+            let dfa = word(entry + SCOPE_DFA) as usize;
+            dfa::run(&self.words, dfa, path.iter().copied()) != 0
+        })
     }
 }
 

@@ -1,0 +1,165 @@
+//! The guard `outbound` in the agent: where contacts count twice, and the findings of the kernel.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+use hayward_kernel::{Outbound, OutboundLimits, Pins};
+use hayward_model::{Guard, OutboundEvent, prefix};
+use hayward_policy::OutboundSettings;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::{agent::Agent, network::is_canary, pipeline::Pipeline};
+
+/// Destinations that a record names.
+const MOST_DESTINATIONS: usize = 8;
+
+/// Where nobody is that the default route leads to: private, shared, reserved, of documentation and of benchmarks (RFC
+/// 6890, RFC 8190).
+const NOBODY: [&str; 12] = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.2.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "240.0.0.0/4",
+    "fc00::/7",
+    "2001:db8::/32",
+];
+
+/// What settings say, for the kernel.
+pub(crate) fn limits(settings: &OutboundSettings) -> OutboundLimits {
+    OutboundLimits {
+        in_flight: settings.in_flight,
+        failed: settings.failures,
+        per: settings.window,
+        rate: settings.rate,
+        block: settings.block,
+    }
+}
+
+impl Agent {
+    /// Says where contacts count twice: where nobody can be but by a route of this host, and none leads there.
+    pub(crate) fn weigh_contacts(&self) {
+        let policy = self.policy();
+        if !policy.lists(Guard::Outbound) {
+            return;
+        }
+        let Ok(outbound) = Outbound::open(&Pins::new(&policy.pins)) else {
+            return;
+        };
+        let nobody: Vec<Ipv6Net> = NOBODY
+            .iter()
+            .filter_map(|net| net.parse().ok())
+            .map(prefix)
+            .collect();
+        let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
+        let routes6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+        let routed = ipv4_routes(&routes).map(IpNet::V4);
+        let routed = routed.chain(ipv6_routes(&routes6).map(IpNet::V6));
+        let once = routed.chain(policy.outbound.reachable.iter().copied());
+        let once: Vec<Ipv6Net> = once.map(prefix).collect();
+        if let Err(error) = outbound.weigh(&nobody, &once) {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// The destinations of /proc/net/route, but the default. Its numbers are of the byte order of this machine.
+fn ipv4_routes(text: &str) -> impl Iterator<Item = Ipv4Net> {
+    text.lines().skip(1).filter_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let number = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::to_ne_bytes);
+        let destination = Ipv4Addr::from(number(fields.next()?)?);
+        let mask = Ipv4Addr::from(number(fields.nth(5)?)?);
+        let net = Ipv4Net::with_netmask(destination, mask).ok()?;
+        (net.prefix_len() > 0).then_some(net)
+    })
+}
+
+/// The destinations of /proc/net/ipv6_route, but the default and those that lead nowhere (`RTF_REJECT`).
+fn ipv6_routes(text: &str) -> impl Iterator<Item = Ipv6Net> {
+    const RTF_REJECT: u32 = 0x0200;
+    text.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace();
+        let destination = u128::from_str_radix(fields.next()?, 16).ok()?;
+        let length = u8::from_str_radix(fields.next()?, 16).ok()?;
+        let flags = u32::from_str_radix(fields.nth(6)?, 16).ok()?;
+        let net = Ipv6Net::new(Ipv6Addr::from(destination), length).ok()?;
+        (length > 0 && flags & RTF_REJECT == 0).then_some(net)
+    })
+}
+
+impl Agent {
+    /// Lets a workload that scanned make contacts again, and says whether it may not until then.
+    pub(crate) fn lets_contact_again(&self, workload: u64, dry_run: bool) -> bool {
+        let policy = self.policy();
+        if !policy.lists(Guard::Outbound) {
+            return false;
+        }
+        let Ok(outbound) = Outbound::open(&Pins::new(&policy.pins)) else {
+            return false;
+        };
+        let forgotten = if dry_run {
+            let blocked = outbound.blocked_until(workload);
+            blocked.map(|until| until.is_some())
+        } else {
+            outbound.forget(workload)
+        };
+        forgotten.unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            false
+        })
+    }
+}
+
+impl Pipeline {
+    /// Takes what the kernel says of somebody who scans.
+    pub(crate) fn take_outbound(&self, event: OutboundEvent) {
+        if is_canary(&self.outbound_canary, event.sender.cgroup_id) {
+            return;
+        }
+        let workload = event.workload;
+        let mut finding = hayward_detect::outbound(event);
+        if let Some(scan) = &mut finding.evidence.scan
+            && let Ok(outbound) = Outbound::open(&Pins::new(&self.policy().pins))
+        {
+            scan.destinations = outbound.unanswered(workload, MOST_DESTINATIONS);
+        }
+        self.conclude_sent(finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_of_both_kinds_are_read_and_the_default_is_none() {
+        let ipv4 = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+        // As a machine of this byte order has them, and only those exist that Hayward is built for.
+        let routes: Vec<_> = ipv4_routes(ipv4).map(|net| net.to_string()).collect();
+        assert_eq!(routes, ["192.168.0.0/24"]);
+        let ipv6 = "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0\n\
+            00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n\
+            fd000000000000000000000000000000 08 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n";
+        let routes: Vec<_> = ipv6_routes(ipv6).map(|net| net.to_string()).collect();
+        assert_eq!(routes, ["2001:db8::/32"]);
+        assert_eq!(ipv4_routes("").count() + ipv6_routes("x y\n").count(), 0);
+    }
+
+    #[test]
+    fn every_prefix_where_nobody_is_can_be_read() {
+        let read = NOBODY.iter().filter_map(|net| net.parse::<IpNet>().ok());
+        assert_eq!(read.count(), NOBODY.len());
+        let own: IpNet = NOBODY[0].parse().expect("a prefix");
+        assert!(prefix(own).contains(&Ipv4Addr::new(10, 9, 8, 7).to_ipv6_mapped()));
+    }
+}

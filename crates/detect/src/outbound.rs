@@ -1,0 +1,15 @@
+//! The `outbound` guard's detector. The kernel counts and decides; what it tells is a finding each time.
+
+use hayward_model::{Evidence, Finding, Guard, OutboundEvent};
+
+use crate::network;
+
+/// The finding of somebody who scans.
+pub fn outbound(event: OutboundEvent) -> Finding {
+    let evidence = Evidence {
+        judged_at: Some("packet".to_owned()),
+        scan: Some(event.scan),
+        ..Evidence::default()
+    };
+    network::finding(Guard::Outbound, event.sender, evidence)
+}

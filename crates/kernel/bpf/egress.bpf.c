@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Egress: what a workload may not reach it gets no packet to.
+ *
+ * Who connects or sends gets an error at once, from on_connect and on_send; these know the process. What comes out of a
+ * socket in another way, and what an open connection still sends once that is denied, on_packet drops: it knows the
+ * socket, which belongs to the cgroup that it was made in. Nothing is dropped that answers whoever came from outside. */
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "egress.h"
+#include "headers.h"
+#include "network.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* How long an answer may be sent to somebody who sent a datagram, as connection trackers have it. */
+#define ANSWER_NS (180 * 1000000000ull)
+/* How soon the same refusal is told again. */
+#define TELL_NS (10 * 1000000000ull)
+
+/* Who sent datagrams to a workload. */
+struct egress_peer {
+	u64 cgroup;
+	u8 address[16];
+	u16 port;
+	u16 own_port;
+	u32 protocol;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct egress_peer);
+	__type(value, u64); /* CLOCK_BOOTTIME ns of the last */
+} egress_peers SEC(".maps");
+
+/* What was told lately. */
+struct egress_told {
+	u64 cgroup;
+	u8 address[16];
+	u32 port;
+	u32 protocol;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct egress_told);
+	__type(value, u64);
+} egress_told SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} egress_events SEC(".maps");
+
+/* Tells of a refusal, once in a while. */
+static __always_inline void tell(u64 cgroup, const struct egress_target *target, const struct socket_owner *owner,
+				 u32 verdict, u32 hook, u32 ban)
+{
+	struct egress_told key = { .cgroup = cgroup, .port = target->port, .protocol = target->protocol };
+	u64 now = bpf_ktime_get_boot_ns();
+	struct egress_event *event;
+	u64 *last;
+
+	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	last = bpf_map_lookup_elem(&egress_told, &key);
+	if (last && now < *last + TELL_NS)
+		return;
+	bpf_map_update_elem(&egress_told, &key, &now, BPF_ANY);
+	count(COUNT_EGRESS_EVENTS, 1);
+	event = bpf_ringbuf_reserve(&egress_events, sizeof(*event), 0);
+	if (!event) {
+		count(COUNT_EGRESS_LOST, 1);
+		return;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->type = EVENT_EGRESS;
+	event->verdict = verdict;
+	event->boot_ns = now;
+	event->cgroup_id = cgroup;
+	event->hook = hook;
+	event->protocol = target->protocol;
+	event->port = target->port;
+	event->ban = ban;
+	__builtin_memcpy(event->address, target->address, sizeof(event->address));
+	if (owner) {
+		event->start_boot_ns = owner->start_boot_ns;
+		event->pid = owner->pid;
+		event->parent_pid = owner->parent_pid;
+		event->uid = owner->uid;
+		__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
+	}
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* Whether anything in the cgroup is noted at all: what is not judged now may be quarantined later. */
+static __always_inline bool is_in_scope(u32 policy)
+{
+	return policy & ~(POLICY_NAMED | POLICY_EXCLUDED);
+}
+
+/* Whether somebody is judged here. A quarantine holds where nothing else does. */
+static __always_inline bool is_judged(u32 policy, struct egress_grant grant)
+{
+	return (policy & POLICY_EGRESS_ON) || grant.kind == EGRESS_QUARANTINED;
+}
+
+/* The answer to whoever wants to reach something. */
+static __always_inline int decide(u64 cgroup, u32 policy, struct egress_grant grant,
+				  const struct egress_target *target, const struct socket_owner *owner, u32 hook)
+{
+	u32 verdict, ban = 0;
+	/* A quarantine was decided by whoever enforces, and is carried out whatever the mode here. */
+	bool enforce = (policy & POLICY_EGRESS_ENFORCE) || grant.kind == EGRESS_QUARANTINED;
+
+	count(COUNT_EGRESS_CHECKED, 1);
+	if (may_reach(grant, policy, target, &ban))
+		return ALLOW;
+	if (enforce && lease_has_run_out(bpf_ktime_get_boot_ns())) {
+		count(COUNT_EGRESS_LEASE_EXPIRED, 1);
+		enforce = false;
+	}
+	count(enforce ? COUNT_EGRESS_DENIED : COUNT_EGRESS_OBSERVED, 1);
+	if (ban && enforce)
+		count_ban(ban);
+	verdict = enforce ? EGRESS_DENIED : EGRESS_OBSERVED;
+	if (enforce && grant.kind == EGRESS_QUARANTINED)
+		verdict = EGRESS_CUT;
+	tell(cgroup, target, owner, verdict, hook, ban);
+	return enforce ? REFUSE : ALLOW;
+}
+
+/* Whether this peer has sent something to the socket's port lately. */
+static __always_inline bool is_answer(u64 cgroup, const struct egress_target *target, u32 own_port)
+{
+	struct egress_peer key = { .cgroup = cgroup, .port = target->port, .own_port = own_port, .protocol = target->protocol };
+	u64 *last;
+
+	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	last = bpf_map_lookup_elem(&egress_peers, &key);
+	return last && bpf_ktime_get_boot_ns() < *last + ANSWER_NS;
+}
+
+/* A process connects a socket, or sends a datagram to an address. */
+static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_target *target, u32 hook)
+{
+	struct socket_owner *owner;
+	struct egress_grant grant;
+	u64 cgroup;
+	u32 policy;
+
+	if (is_off(CELL_OFF_EGRESS))
+		return ALLOW;
+	policy = current_policy(&cgroup);
+	if (!is_in_scope(policy))
+		return ALLOW;
+	target->protocol = wanted->protocol;
+	target->port = bpf_ntohs(wanted->user_port);
+	target->has_port = has_ports(target->protocol);
+	owner = bpf_sk_storage_get(&socket_owners, wanted->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (owner) {
+		if (!owner->cgroup)
+			set_owner(owner, cgroup, policy);
+		if (hook == EGRESS_CONNECT)
+			owner->outbound = 1;
+	}
+	grant = grant_of(cgroup);
+	if (!is_judged(policy, grant))
+		return ALLOW;
+	if (hook == EGRESS_SEND && grant.kind != EGRESS_QUARANTINED && is_answer(cgroup, target, wanted->sk->src_port))
+		return ALLOW;
+	return decide(cgroup, policy, grant, target, owner, hook);
+}
+
+SEC("cgroup/connect4")
+int on_connect4(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv4(&target, wanted->user_ip4);
+	return reach(wanted, &target, EGRESS_CONNECT);
+}
+
+SEC("cgroup/sendmsg4")
+int on_send4(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv4(&target, wanted->user_ip4);
+	return reach(wanted, &target, EGRESS_SEND);
+}
+
+SEC("cgroup/connect6")
+int on_connect6(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv6(&target, wanted);
+	return reach(wanted, &target, EGRESS_CONNECT);
+}
+
+SEC("cgroup/sendmsg6")
+int on_send6(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv6(&target, wanted);
+	return reach(wanted, &target, EGRESS_SEND);
+}
+
+/* Who made a socket, before anybody passes it on. */
+SEC("cgroup/sock_create")
+int on_socket(struct bpf_sock *socket)
+{
+	u64 cgroup;
+	u32 policy;
+
+	if (is_off(CELL_OFF_EGRESS))
+		return ALLOW;
+	policy = current_policy(&cgroup);
+	if (!is_in_scope(policy))
+		return ALLOW;
+	make_owner(socket, cgroup, policy);
+	return ALLOW;
+}
+
+SEC("cgroup_skb/egress")
+int on_packet(struct __sk_buff *packet)
+{
+	struct socket_owner *owner, *connection = NULL;
+	struct headers headers = {};
+	struct bpf_sock *socket;
+	struct egress_grant grant = {};
+	u64 cgroup = 0, changes;
+	u32 ban = 0;
+	u32 policy;
+
+	socket = packet->sk;
+	if (!socket)
+		return ALLOW;
+	socket = bpf_sk_fullsock(socket);
+	/* No socket of a process: a connection's last words. */
+	if (!socket)
+		return ALLOW;
+	owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+	changes = cell(CELL_EGRESS_CHANGES) + 1;
+	if (socket->protocol == IPPROTO_TCP) {
+		/* Whoever was connected to answers; a connection that was there before these programs is taken for such. Who
+		 * else connects (SCTP) is not seen to. */
+		if (!owner || !owner->outbound || owner->allowed_at == changes)
+			return ALLOW;
+		connection = owner;
+	}
+	if (is_off(CELL_OFF_EGRESS))
+		return ALLOW;
+	policy = packet_policy(packet, &cgroup);
+	if (!policy && owner) {
+		policy = owner->policy;
+		cgroup = owner->cgroup;
+	}
+	if (is_in_scope(policy))
+		grant = grant_of(cgroup);
+	if (!is_judged(policy, grant))
+		return ALLOW;
+	/* What cannot be read goes nowhere that is known to be allowed. */
+	read_packet(packet, &headers);
+	/* Who is asked for nothing more can still be sent something, again and again: in quarantine that opens nothing. */
+	if (headers.target.has_port && grant.kind != EGRESS_QUARANTINED &&
+	    is_answer(cgroup, &headers.target, bpf_ntohs(headers.ports.source)))
+		return ALLOW;
+	/* A connection has one peer, so that it need be decided once, unless a grant ends by itself. */
+	barrier_var(connection);
+	if (connection && !grant.kind && may_reach(grant, policy, &headers.target, &ban)) {
+		connection->allowed_at = changes;
+		return ALLOW;
+	}
+	return decide(cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET);
+}
+
+/* Datagrams that come in may be answered. */
+SEC("cgroup_skb/ingress")
+int on_arrival(struct __sk_buff *packet)
+{
+	struct headers headers = {};
+	struct egress_peer key = {};
+	struct bpf_sock *socket = packet->sk;
+	u64 cgroup = 0, now;
+	u32 policy;
+
+	if (!socket)
+		return ALLOW;
+	socket = bpf_sk_fullsock(socket);
+	/* Of connections it is known otherwise who began them. */
+	if (!socket || socket->protocol == IPPROTO_TCP || is_off(CELL_OFF_EGRESS))
+		return ALLOW;
+	policy = packet_policy(packet, &cgroup);
+	if (!(policy & POLICY_EGRESS_ON))
+		return ALLOW;
+	if (!read_packet(packet, &headers) || !headers.target.has_port || headers.target.protocol == IPPROTO_TCP)
+		return ALLOW;
+	now = bpf_ktime_get_boot_ns();
+	key.cgroup = cgroup;
+	key.protocol = headers.target.protocol;
+	key.port = bpf_ntohs(headers.ports.source);
+	key.own_port = headers.target.port;
+	__builtin_memcpy(key.address, headers.source, sizeof(key.address));
+	bpf_map_update_elem(&egress_peers, &key, &now, BPF_ANY);
+	return ALLOW;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a workload may reach: its list, and what was granted to it or taken from it for a time. */
+#pragma once
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include "maps.h"
+#include "target.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct egress_key);
+	__type(value, struct egress_allowed);
+} egress_lists SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, MAX_BANS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct egress_ban_key);
+	__type(value, u32);
+} egress_bans SEC(".maps");
+
+/* What each list refused. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_BAN_LISTS);
+	__type(key, u32);
+	__type(value, u64);
+} egress_ban_counts SEC(".maps");
+
+static __always_inline bool in_range(const struct egress_range *range, const struct egress_target *target)
+{
+	if (range->protocol && range->protocol != target->protocol)
+		return false;
+	/* What has lost its port goes with a first fragment that has one, or to nobody. */
+	return !target->has_port || (target->port >= range->first && target->port <= range->last);
+}
+
+/* Whether a list allows it. A list that there is not allows nothing. */
+static __always_inline bool list_allows(u32 list, const struct egress_target *target)
+{
+	struct egress_key key = { .prefix = EGRESS_LIST_BITS + 128, .list = bpf_htonl(list) };
+	struct egress_allowed *allowed;
+
+	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	allowed = bpf_map_lookup_elem(&egress_lists, &key);
+	if (!allowed || !allowed->allowed)
+		return false;
+	if (!allowed->ranges)
+		return true;
+	for (u32 at = 0; at < EGRESS_RANGES; at++) {
+		if (at >= allowed->ranges)
+			return false;
+		if (in_range(&allowed->range[at], target))
+			return true;
+	}
+	return false;
+}
+
+/* What was granted or taken, and has not run out; of no kind where neither was. */
+static __always_inline struct egress_grant grant_of(u64 cgroup)
+{
+	struct egress_grant *found = bpf_map_lookup_elem(&egress_grants, &cgroup);
+	struct egress_grant grant = {};
+
+	if (found && bpf_ktime_get_boot_ns() < found->until) {
+		grant.kind = found->kind;
+		grant.list = found->list;
+	}
+	return grant;
+}
+
+/* The list that bans it, as maps have it. */
+static __always_inline u32 ban_of(const struct egress_target *target)
+{
+	struct egress_ban_key key = { .prefix = 128 };
+	u32 *ban;
+
+	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	ban = bpf_map_lookup_elem(&egress_bans, &key);
+	return ban ? *ban : 0;
+}
+
+static __always_inline void count_ban(u32 ban)
+{
+	u32 list = ban - 1;
+	u64 *counted = bpf_map_lookup_elem(&egress_ban_counts, &list);
+
+	if (counted)
+		*counted += 1;
+}
+
+/* Whether a workload may reach it; where it may not because of a ban, `ban` is set. */
+static __always_inline bool may_reach(struct egress_grant grant, u32 policy, const struct egress_target *target,
+				      u32 *ban)
+{
+	u32 list = (policy >> POLICY_EGRESS_LIST_SHIFT) & (EGRESS_LISTS - 1);
+	u32 banned;
+
+	/* Whoever grants something by hand knows of it. */
+	if (grant.kind == EGRESS_GRANTED_LIST && list_allows(grant.list, target))
+		return true;
+	if (grant.kind == EGRESS_GRANTED || grant.kind == EGRESS_QUARANTINED)
+		return grant.kind == EGRESS_GRANTED;
+	banned = ban_of(target);
+	if (banned && !list_allows(list | EGRESS_ALWAYS, target)) {
+		*ban = banned;
+		return false;
+	}
+	return list_allows(list, target);
+}

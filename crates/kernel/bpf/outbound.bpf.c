@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Outbound: no port scan leaves. Every first contact of a workload is counted where its packet leaves, and what comes of
+ * it where the answer arrives; whoever scans makes no more of them.
+ *
+ * on_departure decides, for whatever socket a packet comes from; on_contact and on_datagram give an error at once to
+ * whoever is blocked already, and know the process. What is established, and what answers, goes on. */
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "headers.h"
+#include "contacts.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* A process wants to connect or send: who is blocked gets an error at once, but for whom it knows already. */
+static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_target *target, bool connects)
+{
+	struct origin origin = {};
+	struct outbound_contact *contact;
+	struct outbound_state *state;
+	struct outbound_target key;
+	u64 now = bpf_ktime_get_boot_ns();
+
+	if (is_off(CELL_OFF_OUTBOUND))
+		return ALLOW;
+	origin.policy = current_policy(&origin.cgroup);
+	if (!is_judged(&origin))
+		return ALLOW;
+	origin.owner = bpf_sk_storage_get(&socket_owners, wanted->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (origin.owner && !origin.owner->cgroup)
+		set_owner(origin.owner, origin.cgroup, origin.policy);
+	/* It may have been passed on: this process uses it. */
+	else if (origin.owner && connects && origin.owner->pid != bpf_get_current_pid_tgid() >> 32)
+		set_process(origin.owner);
+	find_workload(&origin);
+	state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
+	if (!is_blocked(&origin, state, now) || is_nobody(target->address))
+		return ALLOW;
+	key = key_of(&origin, target->address, bpf_ntohs(wanted->user_port), wanted->protocol);
+	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
+	if (contact && contact->state == CONTACT_ANSWERED)
+		return ALLOW;
+	return stop(&origin, now);
+}
+
+SEC("cgroup/connect4")
+int on_contact4(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv4(&target, wanted->user_ip4);
+	return reach(wanted, &target, true);
+}
+
+SEC("cgroup/sendmsg4")
+int on_datagram4(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv4(&target, wanted->user_ip4);
+	return reach(wanted, &target, false);
+}
+
+SEC("cgroup/connect6")
+int on_contact6(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv6(&target, wanted);
+	return reach(wanted, &target, true);
+}
+
+SEC("cgroup/sendmsg6")
+int on_datagram6(struct bpf_sock_addr *wanted)
+{
+	struct egress_target target = {};
+
+	set_ipv6(&target, wanted);
+	return reach(wanted, &target, false);
+}
+
+/* Who made a socket: raw ones connect to nobody. */
+SEC("cgroup/sock_create")
+int on_outbound_socket(struct bpf_sock *socket)
+{
+	u64 cgroup = 0;
+	u32 policy;
+
+	if (is_off(CELL_OFF_OUTBOUND))
+		return ALLOW;
+	policy = current_policy(&cgroup);
+	if (!(policy & POLICY_OUTBOUND_ON))
+		return ALLOW;
+	make_owner(socket, cgroup, policy);
+	return ALLOW;
+}
+
+/* Whether its packets may be first contacts: of a connection, only what opens it is. */
+static __always_inline bool may_be_contact(const struct bpf_sock *socket)
+{
+	return socket->type != SOCK_STREAM || socket->state == TCP_SYN_SENT;
+}
+
+static __always_inline bool find_origin(struct __sk_buff *packet, struct bpf_sock *socket, struct origin *origin)
+{
+	origin->owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+	origin->policy = packet_policy(packet, &origin->cgroup);
+	if (!origin->policy && origin->owner) {
+		origin->policy = origin->owner->policy;
+		origin->cgroup = origin->owner->cgroup;
+	}
+	if (!is_judged(origin))
+		return false;
+	find_workload(origin);
+	return true;
+}
+
+/* A packet leaves for somebody whom the workload has not been in touch with. */
+static __always_inline int make_contact(const struct origin *origin, const struct egress_target *target,
+					const struct outbound_target *key)
+{
+	struct outbound_limits limits = read_limits();
+	struct outbound_contact contact = { .epoch = epoch_of(limits.now), .weight = weight_of(target->address) };
+	struct outbound_state *state = state_of(origin->workload);
+	struct contact_result result;
+	struct outbound_walk *walk;
+
+	if (!state) {
+		count(COUNT_OUTBOUND_NO_ROOM, 1);
+		return ALLOW;
+	}
+	walk = walk_of(origin, false);
+	if (walk && limits.now < walk->blocked_until)
+		return stop(origin, limits.now);
+	result = take_contact(state, &limits, contact.weight);
+	if (result.reason)
+		tell(origin, target, state, NULL, result.reason, limits.now);
+	if (result.verdict == CONTACT_BLOCKED)
+		return stop(origin, limits.now);
+	if (result.verdict == CONTACT_PACED && is_enforced(origin, limits.now)) {
+		count(COUNT_OUTBOUND_PACED, 1);
+		return REFUSE;
+	}
+	count(COUNT_OUTBOUND_CONTACTS, 1);
+	bpf_map_update_elem(&outbound_contacts, key, &contact, BPF_ANY);
+	return ALLOW;
+}
+
+SEC("cgroup_skb/egress")
+int on_departure(struct __sk_buff *packet)
+{
+	struct bpf_sock *socket = packet->sk;
+	struct origin origin = {};
+	struct headers headers = {};
+	struct outbound_contact *contact;
+	struct outbound_target key;
+	u64 now;
+
+	if (!socket)
+		return ALLOW;
+	socket = bpf_sk_fullsock(socket);
+	/* First of all what is most of all: the packets of open connections. */
+	if (!socket || !may_be_contact(socket) || is_off(CELL_OFF_OUTBOUND))
+		return ALLOW;
+	if (!find_origin(packet, socket, &origin) || !read_packet(packet, &headers))
+		return ALLOW;
+	now = bpf_ktime_get_boot_ns();
+	if (is_nobody(headers.target.address)) {
+		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
+
+		if (!state || state->reason != OUTBOUND_PROOF)
+			return ALLOW;
+		tell(&origin, &headers.target, state, NULL, OUTBOUND_PROOF, now);
+		return stop(&origin, now);
+	}
+	key = key_of(&origin, headers.target.address, headers.target.port, headers.target.protocol);
+	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
+	if (contact && contact->state == CONTACT_ANSWERED)
+		return ALLOW;
+	/* A later fragment goes where the first one went. */
+	if (contact || (has_ports(headers.target.protocol) && !headers.target.has_port)) {
+		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
+
+		return is_blocked(&origin, state, now) ? stop(&origin, now) : ALLOW;
+	}
+	return make_contact(&origin, &headers.target, &key);
+}
+
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+enum outcome {
+	OUTCOME_NONE,
+	OUTCOME_ANSWERED,
+	OUTCOME_REFUSED,
+};
+
+/* What a packet that arrives says to a contact with its sender. */
+static __always_inline u32 outcome_of(struct __sk_buff *packet, const struct headers *headers)
+{
+	u8 first = 0, flags = 0;
+
+	switch (headers->target.protocol) {
+	case IPPROTO_TCP:
+		if (bpf_skb_load_bytes(packet, headers->transport + 13, &flags, sizeof(flags)))
+			return OUTCOME_NONE;
+		if (flags & TCP_RST)
+			return OUTCOME_REFUSED;
+		return (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) ? OUTCOME_ANSWERED : OUTCOME_NONE;
+	case IPPROTO_ICMP:
+		/* An echo's answer; what routers say of others comes from the routers. */
+		if (bpf_skb_load_bytes(packet, headers->transport, &first, sizeof(first)) || first != 0)
+			return OUTCOME_NONE;
+		return OUTCOME_ANSWERED;
+	case IPPROTO_ICMPV6:
+		if (bpf_skb_load_bytes(packet, headers->transport, &first, sizeof(first)) || first != 129)
+			return OUTCOME_NONE;
+		return OUTCOME_ANSWERED;
+	default:
+		return OUTCOME_ANSWERED;
+	}
+}
+
+/* The process whose contact it was walks too. Returns what blocks it from now on, or none. */
+static __always_inline struct outbound_walk *walk_on(const struct origin *origin, const struct outbound_limits *limits,
+						     u32 weight, bool refused)
+{
+	struct outbound_walk *walk = walk_of(origin, refused);
+
+	if (!walk)
+		return NULL;
+	if (!refused) {
+		walk->answered++;
+		walk->walk -= walk->walk < OUTBOUND_STEP_ANSWERED ? walk->walk : OUTBOUND_STEP_ANSWERED;
+		return NULL;
+	}
+	walk->refused++;
+	walk->walk += weight * OUTBOUND_STEP_REFUSED;
+	if (walk->walk < OUTBOUND_WALK || limits->now < walk->blocked_until)
+		return NULL;
+	walk->walk = 0;
+	walk->blocked_until = limits->now + limits->block_ns;
+	return walk;
+}
+
+SEC("cgroup_skb/ingress")
+int on_outcome(struct __sk_buff *packet)
+{
+	struct bpf_sock *socket = packet->sk;
+	struct origin origin = {};
+	struct headers headers = {};
+	struct outbound_contact *contact;
+	struct outbound_state *state;
+	struct outbound_limits limits;
+	struct outbound_target key;
+	struct outbound_walk *walk;
+	u32 outcome, reason;
+	bool refused;
+
+	if (!socket)
+		return ALLOW;
+	socket = bpf_sk_fullsock(socket);
+	if (!socket || !may_be_contact(socket) || is_off(CELL_OFF_OUTBOUND))
+		return ALLOW;
+	if (!find_origin(packet, socket, &origin) || !read_packet(packet, &headers))
+		return ALLOW;
+	if (is_nobody(headers.source))
+		return ALLOW;
+	outcome = outcome_of(packet, &headers);
+	if (outcome == OUTCOME_NONE)
+		return ALLOW;
+	key = key_of(&origin, headers.source, bpf_ntohs(headers.ports.source), headers.target.protocol);
+	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
+	if (!contact) {
+		struct outbound_contact from_outside = { .state = CONTACT_ANSWERED };
+
+		/* Somebody got in touch with the workload, and may be answered. */
+		if (headers.target.protocol != IPPROTO_TCP)
+			bpf_map_update_elem(&outbound_contacts, &key, &from_outside, BPF_ANY);
+		return ALLOW;
+	}
+	if (contact->state != CONTACT_OPEN)
+		return ALLOW;
+	refused = outcome == OUTCOME_REFUSED;
+	contact->state = refused ? CONTACT_REFUSED : CONTACT_ANSWERED;
+	state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
+	if (!state)
+		return ALLOW;
+	limits = read_limits();
+	__builtin_memcpy(headers.target.address, headers.source, sizeof(headers.source));
+	headers.target.port = key.port;
+	reason = take_outcome(state, &limits, contact->epoch, contact->weight, refused);
+	if (reason)
+		tell(&origin, &headers.target, state, NULL, reason, limits.now);
+	walk = walk_on(&origin, &limits, contact->weight, refused);
+	/* Where the workload is blocked, the process is with it. */
+	if (walk && !reason && limits.now >= state->blocked_until)
+		tell(&origin, &headers.target, state, walk, OUTBOUND_UNANSWERED, limits.now);
+	return ALLOW;
+}

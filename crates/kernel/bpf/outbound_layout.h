@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The part of layout.h that is about whom a workload gets in touch with for the first time, and what comes of it. */
+#pragma once
+#include "kernel_types.h"
+
+/* Contacts wait for an answer in one of these spans of time, by when they were made. What is left of the oldest when a new
+ * one begins was met with silence. */
+#define OUTBOUND_EPOCHS 4
+#define OUTBOUND_EPOCH_NS (8 * 1000000000ull)
+
+/* The walk takes steps of half the evidence that a refusal is: with one contact in five refused where nobody scans, and
+ * four in five where somebody does, a refusal makes a scan four times as likely, an answer makes it a quarter. */
+#define OUTBOUND_STEP_REFUSED 2
+#define OUTBOUND_STEP_SILENT 1
+#define OUTBOUND_STEP_ANSWERED 2
+/* Five refusals more than answers: a scan is a thousand times as likely. */
+#define OUTBOUND_WALK 10
+
+/* Which of the limits was passed. */
+enum outbound_reason {
+	OUTBOUND_UNANSWERED = 1, /* the walk's: far more failed than was answered */
+	OUTBOUND_FAILURES,	 /* too many failed, whatever else was answered */
+	OUTBOUND_PROOF,		 /* the agent asked for it, to see that packets are stopped */
+};
+
+/* Prefixes whose addresses count for more, as `struct egress_key` has them. */
+struct outbound_prefix {
+	u32 prefix;
+	u8 address[16];
+};
+
+/* What is known of a workload. A contact counts twice where nobody can be. */
+struct outbound_state {
+	struct bpf_spin_lock lock;
+	u32 walk;
+	u64 blocked_until; /* CLOCK_BOOTTIME ns */
+	u64 epoch;	   /* the newest span: its number since boot */
+	u64 half;	   /* the same of halves of CELL_OUTBOUND_PER */
+	u64 rated_ns;	   /* when `left` was counted */
+	u32 unanswered[OUTBOUND_EPOCHS];
+	u32 answers[OUTBOUND_EPOCHS];
+	u32 failed[2];	   /* in this half and in the one before */
+	u32 left;	   /* of CELL_OUTBOUND_RATE */
+	u32 reason;
+	/* Since it was blocked last. */
+	u32 contacts;
+	u32 answered;
+	u32 refused;
+	u32 silent;
+};
+
+/* Somebody scans. */
+struct outbound_event {
+	u32 type;
+	u32 verdict; /* EGRESS_DENIED or EGRESS_OBSERVED */
+	u64 boot_ns;
+	u64 cgroup_id; /* of the socket */
+	u64 start_boot_ns; /* of the process; 0 where it is not known */
+	u32 pid;	   /* so too */
+	u32 parent_pid;
+	u32 uid;
+	u32 reason; /* enum outbound_reason */
+	u64 workload;  /* the cgroup that is the whole workload */
+	u32 by_process; /* this process alone; else its workload */
+	u32 contacts;
+	u32 answered;
+	u32 refused;
+	u32 silent;
+	u32 in_flight;
+	u32 protocol;
+	u32 port; /* of the destination that was one too many */
+	u8 address[16];
+	char comm[16];
+};

@@ -1,0 +1,99 @@
+//! Settings of the guard `outbound`.
+
+use hayward_model::{Guard, Mode, Response};
+use hayward_yaml::{Spanned, line_of};
+use ipnet::IpNet;
+
+use super::{Checker, short::full};
+use crate::{
+    OutboundSettings,
+    egress::net_of,
+    raw::{RawGuard, RawOutbound},
+};
+
+/// What may be set.
+const IN_FLIGHT: (u32, u32) = (2, 65_536);
+const FAILURES: (u32, u32) = (1, 1_000_000);
+const RATE: (u32, u32) = (1, 1_000_000);
+
+impl Checker {
+    pub(super) fn outbound(&mut self, raw: RawOutbound) -> OutboundSettings {
+        let default = no_outbound();
+        let (window, block) = (
+            self.duration(raw.window, "10m"),
+            self.duration(raw.block, "10m"),
+        );
+        let reachable: Vec<IpNet> = self.entries(raw.reachable, &[], net_of);
+        OutboundSettings {
+            enabled: true,
+            mode: raw.mode.unwrap_or(Mode::Enforce),
+            response: raw.response.unwrap_or(Response::Deny),
+            in_flight: self.within("in_flight", raw.in_flight, IN_FLIGHT, default.in_flight),
+            failures: self.within("failures", raw.failures, FAILURES, default.failures),
+            rate: self.within("rate", raw.rate, RATE, default.rate),
+            window: window.unwrap_or(default.window),
+            block: block.unwrap_or(default.block),
+            reachable,
+        }
+    }
+
+    /// An override takes the mode and the response; limits are one for all workloads.
+    pub(super) fn overridden_outbound(
+        &mut self,
+        general: OutboundSettings,
+        raw: Spanned<RawGuard<RawOutbound>>,
+    ) -> OutboundSettings {
+        let line = line_of(&raw);
+        let raw = full(raw.value);
+        let reachable = raw.reachable.as_ref().and_then(|nets| nets.first());
+        let lines = [
+            ("in_flight", raw.in_flight.as_ref().map(line_of)),
+            ("failures", raw.failures.as_ref().map(line_of)),
+            ("window", raw.window.as_ref().map(line_of)),
+            ("rate", raw.rate.as_ref().map(line_of)),
+            ("block", raw.block.as_ref().map(line_of)),
+            ("reachable", reachable.map(line_of)),
+        ];
+        self.refuse_override(Guard::Outbound, general.enabled, line, &lines);
+        OutboundSettings {
+            mode: raw.mode.unwrap_or(general.mode),
+            response: raw.response.unwrap_or(general.response),
+            ..general
+        }
+    }
+
+    fn within(
+        &mut self,
+        key: &str,
+        number: Option<Spanned<u32>>,
+        (least, most): (u32, u32),
+        default: u32,
+    ) -> u32 {
+        let Some(number) = number else {
+            return default;
+        };
+        if (least..=most).contains(&number.value) {
+            return number.value;
+        }
+        let message = format!("`{key}: {}` is out of bounds", number.value);
+        let help = format!("write a number from {least} to {most}");
+        self.problem(line_of(&number), message, &help);
+        default
+    }
+}
+
+/// Off, and what holds where nothing else is set.
+pub(super) fn no_outbound() -> OutboundSettings {
+    let ten_minutes = std::time::Duration::from_secs(600);
+    OutboundSettings {
+        enabled: false,
+        mode: Mode::Observe,
+        response: Response::Observe,
+        in_flight: 128,
+        failures: 100,
+        window: ten_minutes,
+        rate: 1_000,
+        block: ten_minutes,
+        reachable: Vec::new(),
+    }
+}

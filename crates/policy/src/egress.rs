@@ -1,0 +1,416 @@
+//! What settings say that a workload may reach, as the list that the kernel programs go by.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use hayward_model::{Allowed, List, MOST_RANGES, Mode, Range, Response, prefix};
+use hayward_rules::Widest;
+use ipnet::{IpNet, Ipv6Net};
+use serde::Deserialize;
+
+/// The `egress` guard.
+#[derive(Debug, Clone)]
+pub struct EgressSettings {
+    /// It is listed under `guards`.
+    pub enabled: bool,
+    /// Its mode.
+    pub mode: Mode,
+    /// What enforcing does.
+    pub response: Response,
+    /// What may be reached.
+    pub reach: Reach,
+    /// What nobody may reach, by lists that others publish.
+    pub bans: BanSettings,
+    /// They are meant, though they keep something from what the host needs.
+    pub may_cut_node: bool,
+}
+
+/// Lists of what nobody may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanSettings {
+    /// Files and globs.
+    pub lists: Vec<String>,
+    /// What is not banned, whatever lists say.
+    pub exceptions: Vec<IpNet>,
+    /// How wide a prefix in a list may be.
+    pub widest: Widest,
+}
+
+/// What holds in a part of the scope, as the kernel keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EgressList {
+    /// What may be reached.
+    pub list: List,
+    /// Of that, what may be reached though it is banned.
+    pub always: List,
+}
+
+impl EgressList {
+    /// Whether the list allows it, as the kernel looks: the longest prefix that holds an address decides.
+    pub fn reaches(&self, address: IpAddr, port: u16, protocol: u8) -> bool {
+        let host = prefix(IpNet::from(address));
+        let holding = self.list.iter().filter(|(net, _)| net.contains(&host));
+        match holding.max_by_key(|(net, _)| net.prefix_len()) {
+            None | Some((_, Allowed::Nothing)) => false,
+            Some((_, Allowed::All)) => true,
+            Some((_, Allowed::Ranges(ranges))) => ranges.iter().any(|range| {
+                let (first, last) = range.ports;
+                (first..=last).contains(&port) && range.protocol.is_none_or(|it| it == protocol)
+            }),
+        }
+    }
+}
+
+/// What may be reached, in general.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EgressPolicy {
+    /// Everything but what is under `never`.
+    #[default]
+    Open,
+    /// Nothing but what is under `always`.
+    Deny,
+    /// What is under `allow` and `always`.
+    Allow,
+}
+
+/// What may be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// In general.
+    pub policy: EgressPolicy,
+    /// Where the policy is to allow.
+    pub allow: Vec<Entry>,
+    /// Whatever the policy.
+    pub always: Vec<Entry>,
+    /// What may not be reached, whatever else is said.
+    pub never: Vec<IpNet>,
+}
+
+/// Addresses, and what may be reached there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The addresses.
+    pub net: IpNet,
+    /// With none, everything.
+    pub ranges: Vec<Range>,
+}
+
+/// Names of protocols, with their numbers.
+const PROTOCOLS: [(&str, u8); 6] = [
+    ("icmp", 1),
+    ("tcp", 6),
+    ("udp", 17),
+    ("icmpv6", 58),
+    ("sctp", 132),
+    ("udplite", 136),
+];
+
+/// What a protocol is called in settings; its number where it has no name there.
+pub(crate) fn protocol_name(number: u8) -> String {
+    let name = PROTOCOLS.iter().find(|(_, known)| *known == number);
+    name.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
+}
+
+impl Entry {
+    fn both(&self) -> (Ipv6Net, &[Range]) {
+        (prefix(self.net), self.ranges.as_slice())
+    }
+
+    /// Reads `10.0.0.0/8`, `10.96.0.10 53`, `2001:db8::/32 443/tcp,8000-8999/tcp` or `192.0.2.0/24 icmp`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (net, ranges) = text.split_once(' ').unwrap_or((text, ""));
+        let net = net_of(net)?;
+        let ranges = ranges
+            .split(',')
+            .map(str::trim)
+            .filter(|range| !range.is_empty());
+        let ranges = ranges.map(range).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { net, ranges })
+    }
+}
+
+/// Reads a prefix, or an address alone.
+pub(crate) fn net_of(text: &str) -> Result<IpNet, String> {
+    let net = text
+        .parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let net = net.map_err(|_| {
+        format!("`{text}` is no address; write one such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32")
+    })?;
+    if net.trunc() != net {
+        return Err(format!(
+            "`{text}` has bits past its prefix; write {}",
+            net.trunc()
+        ));
+    }
+    Ok(net)
+}
+
+fn range(text: &str) -> Result<Range, String> {
+    let bad = || {
+        let names = PROTOCOLS.map(|(name, _)| name).join(", ");
+        format!(
+            "`{text}` is no port; write one such as 443, 443/tcp, 8000-8999/tcp, or a protocol: {names}"
+        )
+    };
+    let number = |name: &str| {
+        let known = PROTOCOLS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, number)| *number)
+    };
+    if let Some(protocol) = number(text) {
+        return Ok(Range {
+            ports: (0, u16::MAX),
+            protocol: Some(protocol),
+        });
+    }
+    let (ports, protocol) = match text.split_once('/') {
+        Some((ports, name)) => (ports, Some(number(name).ok_or_else(bad)?)),
+        None => (text, None),
+    };
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let (first, last) = (first.parse().ok(), last.parse().ok());
+    let ports = first.zip(last).filter(|(first, last)| first <= last);
+    Ok(Range {
+        ports: ports.ok_or_else(bad)?,
+        protocol,
+    })
+}
+
+impl Reach {
+    /// The list that says so, and what of it holds against bans.
+    pub(crate) fn lists(&self) -> Result<EgressList, String> {
+        let mut always = List::new();
+        let entries: Vec<(Ipv6Net, &[Range])> = self.always.iter().map(Entry::both).collect();
+        for (net, _) in &entries {
+            let holding = entries.iter().filter(|(holding, _)| holding.contains(net));
+            let allowed = together(*net, holding.map(|(_, ranges)| *ranges))?;
+            always.insert(*net, allowed);
+        }
+        Ok(EgressList {
+            list: self.list()?,
+            always,
+        })
+    }
+
+    /// The list that says so. The longest prefix that holds an address decides alone, so each has what all say that hold
+    /// its addresses.
+    pub(crate) fn list(&self) -> Result<List, String> {
+        let allow = match self.policy {
+            EgressPolicy::Allow => self.allow.as_slice(),
+            EgressPolicy::Open | EgressPolicy::Deny => &[],
+        };
+        let entries: Vec<(Ipv6Net, &[Range])> =
+            allow.iter().chain(&self.always).map(Entry::both).collect();
+        let never: Vec<Ipv6Net> = self.never.iter().copied().map(prefix).collect();
+        let all = Ipv6Net::default();
+        let mut list = BTreeMap::new();
+        for net in entries
+            .iter()
+            .map(|(net, _)| *net)
+            .chain(never.clone())
+            .chain([all])
+        {
+            let allowed = if never.iter().any(|never| never.contains(&net)) {
+                Allowed::Nothing
+            } else if self.policy == EgressPolicy::Open {
+                Allowed::All
+            } else {
+                let holding = entries.iter().filter(|(holding, _)| holding.contains(&net));
+                together(net, holding.map(|(_, ranges)| *ranges))?
+            };
+            list.insert(net, allowed);
+        }
+        Ok(list)
+    }
+}
+
+/// What several entries allow together.
+fn together<'a>(
+    net: Ipv6Net,
+    entries: impl Iterator<Item = &'a [Range]>,
+) -> Result<Allowed, String> {
+    let mut ranges = Vec::new();
+    for entry in entries {
+        if entry.is_empty() {
+            return Ok(Allowed::All);
+        }
+        ranges.extend(entry);
+    }
+    ranges.sort_unstable();
+    ranges.dedup();
+    if ranges.len() > MOST_RANGES {
+        return Err(format!(
+            "{} ranges of ports are allowed at {net}, and the kernel's list holds {MOST_RANGES}: write wider ones",
+            ranges.len()
+        ));
+    }
+    Ok(if ranges.is_empty() {
+        Allowed::Nothing
+    } else {
+        Allowed::Ranges(ranges)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use hayward_fuzz::{Corpus, throw};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entries(texts: &[&str]) -> Vec<Entry> {
+        let parsed = texts.iter().map(|text| Entry::parse(text));
+        parsed.collect::<Result<_, _>>().expect("good entries")
+    }
+
+    fn reach(policy: EgressPolicy, allow: &[&str], never: &[&str]) -> Reach {
+        Reach {
+            policy,
+            allow: entries(allow),
+            always: entries(&["127.0.0.0/8"]),
+            never: never
+                .iter()
+                .map(|text| net_of(text).expect("a net"))
+                .collect(),
+        }
+    }
+
+    /// As the kernel looks: the longest prefix decides.
+    fn reaches(list: &List, address: &str, port: u16, protocol: u8) -> bool {
+        let list = EgressList {
+            list: list.clone(),
+            always: List::new(),
+        };
+        list.reaches(address.parse().expect("an address"), port, protocol)
+    }
+
+    #[test]
+    fn what_is_written_for_a_wide_prefix_holds_in_a_narrow_one_too() {
+        let allow = [
+            "10.0.0.0/8 443/tcp",
+            "10.1.0.0/16 22",
+            "2001:db8::/32 53/udp,53/tcp",
+        ];
+        let list = reach(EgressPolicy::Allow, &allow, &["10.1.2.3"])
+            .list()
+            .expect("a list");
+        for (address, port, protocol, expected) in [
+            ("10.2.0.1", 443, 6, true),
+            ("10.2.0.1", 443, 17, false),
+            ("10.2.0.1", 22, 6, false),
+            ("10.1.0.1", 443, 6, true),
+            ("10.1.0.1", 22, 6, true),
+            ("10.1.2.3", 22, 6, false),
+            ("10.1.2.4", 22, 6, true),
+            ("11.0.0.1", 443, 6, false),
+            ("2001:db8::1", 53, 17, true),
+            ("2001:db8::1", 54, 17, false),
+            ("127.0.0.1", 9, 6, true),
+        ] {
+            let what = format!("{address} {port}/{protocol}");
+            assert_eq!(reaches(&list, address, port, protocol), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_policy_says_what_holds_elsewhere() {
+        for (policy, expected) in [
+            (EgressPolicy::Open, [true, false, true]),
+            (EgressPolicy::Deny, [false, false, true]),
+            (EgressPolicy::Allow, [true, false, true]),
+        ] {
+            let reach = reach(policy, &["192.0.2.0/24"], &["192.0.2.7"]);
+            let list = reach.list().expect("a list");
+            let found = ["192.0.2.1", "192.0.2.7", "127.0.0.1"]
+                .map(|address| reaches(&list, address, 80, 6));
+            assert_eq!(found, expected, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_says_what_to_write() {
+        for (text, part) in [
+            ("", "is no address"),
+            ("10.0.0.1/8", "write 10.0.0.0/8"),
+            ("10.0.0.0/33", "is no address"),
+            ("example.org", "is no address"),
+            ("10.0.0.0/8 99999", "is no port"),
+            ("10.0.0.0/8 90-80", "is no port"),
+            ("10.0.0.0/8 80/ip", "or a protocol: icmp, tcp"),
+        ] {
+            let error = Entry::parse(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let many: Vec<String> = (1..=9).map(|port| format!("10.0.0.0/8 {port}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let error = reach(EgressPolicy::Allow, &many, &[]).list();
+        assert!(error.expect_err("too many").contains("write wider ones"));
+    }
+
+    #[test]
+    fn parsing_damaged_entries_never_panics() {
+        let seeds = [
+            "10.0.0.0/8 443/tcp,8000-8999/tcp",
+            "2001:db8::/32 53",
+            "::/0",
+        ];
+        let corpus = Corpus::new(seeds, ["/", "-", ",", " ", ":", "65536"]);
+        throw(500, &corpus.damaged(), |input| {
+            let _ = Entry::parse(&String::from_utf8_lossy(&input.0));
+            Ok(())
+        });
+    }
+
+    fn any_entry() -> impl Strategy<Value = Entry> {
+        let ranges = prop::collection::vec((0..20_u16, 0..20_u16, prop::option::of(Just(6))), 0..2);
+        (any::<[u8; 2]>(), 0..=32_u8, ranges).prop_map(|(bytes, bits, ranges)| {
+            let address = Ipv6Addr::new(
+                0x2001,
+                0xdb8,
+                u16::from(bytes[0] % 4),
+                u16::from(bytes[1] % 4),
+                0,
+                0,
+                0,
+                0,
+            );
+            let net = IpNet::new(address.into(), 32 + bits)
+                .expect("a net")
+                .trunc();
+            let ranges = ranges.into_iter().map(|(one, other, protocol)| Range {
+                ports: (one.min(other), one.max(other)),
+                protocol,
+            });
+            Entry {
+                net,
+                ranges: ranges.collect(),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_reached_where_some_entry_says_so(
+            allow in prop::collection::vec(any_entry(), 0..4),
+            never in prop::collection::vec(any_entry(), 0..2),
+            at in any::<[u8; 2]>(), port in 0..20_u16,
+        ) {
+            let address = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, u16::from(at[0] % 4), u16::from(at[1] % 4), 0, 0, 0, 1));
+            let says = |entry: &Entry| {
+                let in_range = |range: &Range| (range.ports.0..=range.ports.1).contains(&port);
+                entry.net.contains(&address) && (entry.ranges.is_empty() || entry.ranges.iter().any(in_range))
+            };
+            let expected = allow.iter().any(says) && !never.iter().any(|entry| entry.net.contains(&address));
+            let reach = Reach {
+                policy: EgressPolicy::Allow,
+                allow,
+                always: Vec::new(),
+                never: never.into_iter().map(|entry| entry.net).collect(),
+            };
+            let list = reach.list().expect("a list");
+            prop_assert_eq!(reaches(&list, &address.to_string(), port, 6), expected);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What settings say of mining traffic, and the domains of pools that are known here.
+
+use std::collections::BTreeSet;
+
+use hayward_model::{Mode, Response};
+
+const KNOWN: &str = include_str!("../pools.txt");
+/// As DNS has it: of a name, and of a label.
+const MOST_NAME: usize = 253;
+const MOST_LABEL: usize = 63;
+/// The kernel compares the last so many.
+const MOST_LABELS: usize = 8;
+
+/// The `pool` guard.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// It is listed under `guards`.
+    pub enabled: bool,
+    /// Its mode.
+    pub mode: Mode,
+    /// What enforcing does.
+    pub response: Response,
+    /// Domains that are not to be reached, with all below them: small letters, no dot at the end.
+    pub domains: BTreeSet<String>,
+}
+
+/// The domains that are known here.
+pub(crate) fn known() -> BTreeSet<String> {
+    let lines = KNOWN.lines().map(|line| line.split('#').next());
+    let domains = lines.filter_map(|domain| domain.map(str::trim));
+    let domains = domains.filter(|domain| !domain.is_empty());
+    domains.map(str::to_owned).collect()
+}
+
+/// Reads a domain.
+pub(crate) fn domain(text: &str) -> Result<String, String> {
+    let domain = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let is_good = |label: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !label.is_empty() && label.len() <= MOST_LABEL && label.bytes().all(known)
+    };
+    let labels = domain.split('.').count();
+    let is_good = domain.split('.').all(is_good) && domain.len() <= MOST_NAME;
+    if !is_good || !(2..=MOST_LABELS).contains(&labels) {
+        return Err(format!(
+            "`{text}` is no domain of two to {MOST_LABELS} labels; write one such as pool.example.org, which holds for all below it, or builtin"
+        ));
+    }
+    Ok(domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_here_is_domains_in_order_each_with_its_reason() {
+        let lines: Vec<&str> = KNOWN
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        for line in &lines {
+            let (name, reason) = line.split_once('#').expect(line);
+            assert_eq!(domain(name.trim()).as_deref(), Ok(name.trim()));
+            assert!(reason.len() > 3, "{line}");
+        }
+        assert!(lines.is_sorted());
+        assert_eq!(known().len(), lines.len());
+    }
+
+    #[test]
+    fn a_domain_is_labels_in_whatever_letters() {
+        assert_eq!(
+            domain("Pool.Example.ORG.").as_deref(),
+            Ok("pool.example.org")
+        );
+        for text in [
+            "",
+            ".",
+            "org",
+            "a..b",
+            "*.example.org",
+            "a b.org",
+            "a/b.org",
+            "ä.org",
+            "1.2.3.4.5.6.7.8.9",
+        ] {
+            assert!(domain(text).is_err(), "{text}");
+        }
+        assert!(domain(&format!("{}.org", "a".repeat(64))).is_err());
+    }
+}
