@@ -69,6 +69,21 @@ struct {
 	__uint(max_entries, 1 << 18);
 } outbound_events SEC(".maps");
 
+/* Whose frames came out of the host's end of a pair of veth devices, by its number, and when that was told. */
+struct frame_sender {
+	u64 cgroup;
+	u64 told_ns;
+	u32 policy;
+	u32 unused;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct frame_sender);
+} outbound_frames SEC(".maps");
+
 /* Where a socket's packets come from. */
 struct origin {
 	struct socket_owner *owner; /* may not be known */
