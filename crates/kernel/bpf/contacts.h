@@ -151,6 +151,11 @@ static __always_inline bool is_enforced(const struct origin *origin, u64 now)
 	return false;
 }
 
+static __always_inline bool packet_sockets_are_denied(void)
+{
+	return cell(CELL_PACKET_SOCKETS) == PACKET_SOCKETS_DENIED;
+}
+
 static __always_inline void fill_owner(struct outbound_event *event, const struct socket_owner *owner)
 {
 	event->start_boot_ns = owner->start_boot_ns;
@@ -164,6 +169,8 @@ static __always_inline void fill_owner(struct outbound_event *event, const struc
 static __always_inline void tell(const struct origin *origin, const struct egress_target *target,
 				 const struct outbound_state *state, const struct outbound_walk *walk, u32 reason, u64 now)
 {
+	/* That there is a packet socket may be no offence. */
+	bool denied = reason != OUTBOUND_PACKET_SOCKET || packet_sockets_are_denied();
 	struct outbound_event *event;
 
 	count(COUNT_OUTBOUND_EVENTS, 1);
@@ -174,7 +181,7 @@ static __always_inline void tell(const struct origin *origin, const struct egres
 	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->type = EVENT_OUTBOUND;
-	event->verdict = is_enforced(origin, now) ? EGRESS_DENIED : EGRESS_OBSERVED;
+	event->verdict = denied && is_enforced(origin, now) ? EGRESS_DENIED : EGRESS_OBSERVED;
 	event->boot_ns = now;
 	event->cgroup_id = origin->cgroup;
 	event->workload = origin->workload;

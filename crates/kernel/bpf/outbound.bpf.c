@@ -319,7 +319,7 @@ static __always_inline bool may_send_frames(const struct origin *origin, const s
 {
 	struct frame_sender fresh = { .cgroup = origin->cgroup, .policy = origin->policy };
 	struct frame_sender *sender = bpf_map_lookup_elem(&outbound_frames, &device);
-	bool deny = cell(CELL_PACKET_SOCKETS) == PACKET_SOCKETS_DENIED;
+	bool deny = packet_sockets_are_denied();
 	u64 now = bpf_ktime_get_boot_ns();
 	struct outbound_state *state;
 	u64 again;

@@ -60,12 +60,12 @@ pub(crate) fn attach(
     };
     match link {
         Ok(mut link) => {
-            let path = links.join(format!("{name}.{device}-{instance}"));
+            let path = links.join(format!("{name}@{device}-{instance}"));
             link.pin(&path)
                 .doing(|| format!("pin the link {}", path.display()))
         }
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-            let path = links.join(format!("{name}.{device}{FILTER}{instance}"));
+            let path = links.join(format!("{name}@{device}{FILTER}{instance}"));
             // Where this fails halfway, what is pinned says that there may be a filter.
             program
                 .pin(&path)
@@ -80,7 +80,7 @@ pub(crate) fn attach(
 }
 
 /// In the name of a pinned program that is a filter, before the number of its instance.
-const FILTER: &str = ".filter-";
+const FILTER: &str = "@filter-";
 
 /// An instance's own, so that the next one is put beside it; two guards have a program each at one point.
 fn handle(name: &str, instance: u64) -> u32 {
@@ -122,8 +122,8 @@ fn attach_link(program: &ProgramMut<'_>, device: u32) -> io::Result<Link> {
 /// Devices at which something is pinned, among the paths of links.
 pub(crate) fn device_of(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?;
-    let (_, rest) = name.split_once('.')?;
-    rest.split(['.', '-']).next()?.parse().ok()
+    let (_, rest) = name.split_once('@')?;
+    rest.split(['@', '-']).next()?.parse().ok()
 }
 
 /// Removes a pin among the links; a filter is taken off its device.
@@ -164,18 +164,18 @@ mod tests {
     fn names_of_pins_tell_the_device_and_whether_it_is_a_filter() {
         let device = |name: &str| device_of(Path::new(name));
         assert_eq!(device("/p/links/on_packet-3"), None);
-        assert_eq!(device("/p/links/on_egress_frame.17-3"), Some(17));
-        assert_eq!(device("/p/links/on_egress_frame.17.filter-3"), Some(17));
-        assert_eq!(filter_of(Path::new("on_egress_frame.17-3")), None);
+        assert_eq!(device("/p/links/on_egress_frame@17-3"), Some(17));
+        assert_eq!(device("/p/links/on_egress_frame@17@filter-3"), Some(17));
+        assert_eq!(filter_of(Path::new("on_egress_frame@17-3")), None);
         assert_eq!(
-            filter_of(Path::new("on_egress_frame.17.filter-3")),
+            filter_of(Path::new("on_egress_frame@17@filter-3")),
             Some((17, 6))
         );
         assert_eq!(
-            filter_of(Path::new("on_outbound_frame.17.filter-3")),
+            filter_of(Path::new("on_outbound_frame@17@filter-3")),
             Some((17, 7))
         );
-        for odd in ["", ".", "x.-1", "x.y-1", "x.99999999999-1"] {
+        for odd in ["", "@", "x@-1", "x@y-1", "x@99999999999-1"] {
             assert_eq!(device(odd), None, "{odd}");
         }
     }

@@ -119,7 +119,7 @@ mod tests {
 
         fn pinned(&self) -> usize {
             let links = fs::read_dir(self.place.pins.join("links")).expect("links");
-            let of_device = format!(".{}", self.device);
+            let of_device = format!("@{}", self.device);
             let names = links.filter_map(|link| link.ok()?.file_name().into_string().ok());
             names.filter(|name| name.contains(&of_device)).count()
         }
@@ -231,11 +231,20 @@ mod tests {
             assert_eq!(host.pinned(), 2, "{way}");
             host.judge(&[]);
             assert_eq!(host.pinned(), 0, "{way}");
-            assert_eq!(host.workload.does("frames 8.8.1.1 1 30"), "30");
-            assert_eq!(host.sent(30), 30, "{way}");
+            // The kernel lets go of a link some time after its pin.
+            let since = Instant::now();
+            let mut port = 0;
+            while host.sent(0) <= 8 {
+                port += 1;
+                let command = format!("frames 8.8.1.1 {port} {port}");
+                assert_eq!(host.workload.does(&command), "1");
+                assert!(since.elapsed() < Duration::from_secs(10), "{way}");
+            }
             host.judge(&[host.device]);
+            let before = host.sent(0);
             assert_eq!(host.workload.does("frames 8.8.1.2 1 30"), "30");
-            assert_eq!(host.sent(38), 38, "{way}");
+            // Those that went without being counted wait for no answer.
+            assert!(host.sent(0) <= before + 8, "{way}");
             let Host { place, kernel, .. } = host;
             let pins = place.pins.clone();
             drop(kernel);

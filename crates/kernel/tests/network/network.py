@@ -167,19 +167,31 @@ def ip(*commands):
         subprocess.run(["busybox", "ip", *command.split()], check=True)
 
 
+def devices():
+    return {name for _, name in socket.if_nameindex()}
+
+
+def switch(name, value):
+    with open("/proc/sys/net/" + name, "w") as file:
+        file.write(value)
+
+
 def lead(other):
     """The process `other` of this kind reaches the world by this one's network. The device here is `port`."""
+    # Nobody else has the addresses.
+    switch("ipv6/conf/default/accept_dad", "0")
+    before = devices()
+    ip("link add port type veth")
+    (end,) = devices() - before - {"port"}
     ip(
-        "link add port type veth",
         "link set port address 02:00:00:00:00:01",
-        f"link set veth0 netns {other}",
+        f"link set {end} netns {other}",
         "addr add 10.9.0.1/24 dev port",
-        "addr add fd09::1/64 dev port nodad",
+        "addr add fd09::1/64 dev port",
         "link set port up",
     )
-    for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]:
-        with open("/proc/sys/net/" + switch, "w") as file:
-            file.write("1")
+    switch("ipv4/ip_forward", "1")
+    switch("ipv6/conf/all/forwarding", "1")
     return device()
 
 
@@ -193,10 +205,14 @@ def unlead():
 
 def follow():
     """The other end of `lead`."""
+    (end,) = (device for device in devices() if device.startswith("veth"))
+    if end != "veth0":
+        ip(f"link set {end} name veth0")
+    switch("ipv6/conf/veth0/accept_dad", "0")
     ip(
         "link set veth0 up",
         "addr add 10.9.0.2/24 dev veth0",
-        "addr add fd09::2/64 dev veth0 nodad",
+        "addr add fd09::2/64 dev veth0",
         "route add default via 10.9.0.1",
         "-6 route add default via fd09::1",
     )
