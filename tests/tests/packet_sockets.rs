@@ -106,8 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_by_frames_that_is_refused_ends_after_five() {
-        for (command, _) in scans().iter().filter(|(_, tool)| *tool != "zmap") {
+    fn a_scan_by_frames_or_a_raw_socket_that_is_refused_ends_after_five() {
+        let raw = (format!("nmap -sS {FAST} -p1-200 8.8.5.1"), "nmap");
+        for (command, _) in scans().into_iter().chain([raw]) {
             let mut node = Node::guarding("{}");
             let mut workload = node.workload();
             assert_eq!(node.network.does("own 8.8.0.1/16"), "ok");

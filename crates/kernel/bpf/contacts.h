@@ -21,7 +21,8 @@ enum outbound_contact_state {
 struct outbound_contact {
 	u64 epoch; /* when it was made */
 	u32 state;
-	u32 weight;
+	u16 weight;
+	u16 by_device; /* what comes of it is seen at the host's end of a pair of veth devices, and by no socket */
 };
 
 struct {
@@ -69,7 +70,8 @@ struct {
 	__uint(max_entries, 1 << 18);
 } outbound_events SEC(".maps");
 
-/* Whose frames came out of the host's end of a pair of veth devices, by its number, and when that was told. */
+/* Whose packet or raw sockets' frames came out of the host's end of a pair of veth devices, by its number, and when it was told
+ * that there is a packet socket. */
 struct frame_sender {
 	u64 cgroup;
 	u64 told_ns;
@@ -90,6 +92,7 @@ struct origin {
 	u64 cgroup;
 	u64 workload;
 	u32 policy;
+	u32 by_device; /* see outbound_contact */
 };
 
 static __always_inline void find_workload(struct origin *origin)

@@ -17,7 +17,18 @@
 #define AF_INET 2
 #define AF_INET6 10
 
-/* What every other socket sends was judged by the programs of its cgroup. */
+/* What every other socket sends was judged by the programs of its cgroup; so were a raw one's packets, but what comes back is
+ * for no socket. */
+static __always_inline bool is_of_raw_socket(const struct __sk_buff *frame)
+{
+	struct bpf_sock *socket = frame->sk;
+
+	if (!socket)
+		return false;
+	socket = bpf_sk_fullsock(socket);
+	return socket && socket->type == SOCK_RAW;
+}
+
 static __always_inline bool is_of_packet_socket(const struct __sk_buff *frame)
 {
 	const struct bpf_sock *socket = frame->sk;

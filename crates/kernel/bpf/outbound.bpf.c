@@ -122,7 +122,11 @@ static __always_inline int make_contact(const struct origin *origin, const struc
 					const struct outbound_target *key)
 {
 	struct outbound_limits limits = read_limits();
-	struct outbound_contact contact = { .epoch = epoch_of(limits.now), .weight = weight_of(target->address) };
+	struct outbound_contact contact = {
+		.epoch = epoch_of(limits.now),
+		.weight = weight_of(target->address),
+		.by_device = origin->by_device,
+	};
 	struct outbound_state *state = state_of(origin->workload);
 	struct contact_result result;
 	struct outbound_walk *walk;
@@ -191,6 +195,7 @@ int on_departure(struct __sk_buff *packet)
 		return ALLOW;
 	if (!find_origin(packet, socket, &origin) || !read_packet(packet, &headers))
 		return ALLOW;
+	origin.by_device = socket->type == SOCK_RAW;
 	return depart(&origin, &headers);
 }
 
@@ -270,7 +275,8 @@ static __always_inline void take_answer(const struct origin *origin, struct head
 			bpf_map_update_elem(&outbound_contacts, &key, &from_outside, BPF_ANY);
 		return;
 	}
-	if (contact->state != CONTACT_OPEN)
+	/* A raw socket sees answers to its echo requests itself: whoever comes second finds it done. */
+	if (contact->state != CONTACT_OPEN || (origin->by_device && !contact->by_device))
 		return;
 	contact->state = refused ? CONTACT_REFUSED : CONTACT_ANSWERED;
 	state = bpf_map_lookup_elem(&outbound_states, &origin->workload);
@@ -314,20 +320,27 @@ int on_outcome(struct __sk_buff *packet)
 /* How soon it is told again that frames were dropped for where they come from. */
 #define TELL_NS 1000000000ull
 
-/* A packet socket has sent something. Returns whether it may, whatever its destination is. */
-static __always_inline bool may_send_frames(const struct origin *origin, const struct egress_target *target, u32 device)
+/* Notes whose device it is, for what comes back by it. */
+static __always_inline struct frame_sender *note_sender(const struct origin *origin, u32 device)
 {
 	struct frame_sender fresh = { .cgroup = origin->cgroup, .policy = origin->policy };
 	struct frame_sender *sender = bpf_map_lookup_elem(&outbound_frames, &device);
+
+	if (sender && sender->cgroup == origin->cgroup)
+		return sender;
+	bpf_map_update_elem(&outbound_frames, &device, &fresh, BPF_ANY);
+	return bpf_map_lookup_elem(&outbound_frames, &device);
+}
+
+/* A packet socket has sent something. Returns whether it may, whatever its destination is. */
+static __always_inline bool may_send_frames(const struct origin *origin, const struct egress_target *target, u32 device)
+{
+	struct frame_sender *sender = note_sender(origin, device);
 	bool deny = packet_sockets_are_denied();
 	u64 now = bpf_ktime_get_boot_ns();
 	struct outbound_state *state;
 	u64 again;
 
-	if (!sender || sender->cgroup != origin->cgroup) {
-		bpf_map_update_elem(&outbound_frames, &device, &fresh, BPF_ANY);
-		sender = bpf_map_lookup_elem(&outbound_frames, &device);
-	}
 	state = state_of(origin->workload);
 	if (!sender || !state)
 		return !deny || !is_enforced(origin, now);
@@ -343,22 +356,28 @@ SEC("tcx/ingress")
 int on_outbound_frame(struct __sk_buff *frame)
 {
 	struct headers headers = { .start = ETH_HEADER };
+	bool whole = is_of_packet_socket(frame);
 	struct origin origin = {};
 	bool is_ip;
 
-	if (!is_of_packet_socket(frame) || is_off(CELL_OFF_OUTBOUND))
+	if ((!whole && !is_of_raw_socket(frame)) || is_off(CELL_OFF_OUTBOUND))
 		return FRAME_PASS;
 	origin.policy = packet_policy(frame, &origin.cgroup);
 	if (!is_judged(&origin))
 		return FRAME_PASS;
+	if (!whole) {
+		note_sender(&origin, frame->ifindex);
+		return FRAME_PASS;
+	}
 	find_workload(&origin);
+	origin.by_device = true;
 	is_ip = read_packet(frame, &headers);
 	if (!may_send_frames(&origin, &headers.target, frame->ifindex))
 		return FRAME_DROP;
 	return !is_ip || depart(&origin, &headers) == ALLOW ? FRAME_PASS : FRAME_DROP;
 }
 
-/* What comes back to a workload that has sent frames: nobody but this program knows for whom it is. */
+/* What comes back to a workload that has packet or raw sockets: nobody but this program knows for whom it is. */
 SEC("tcx/egress")
 int on_outbound_return(struct __sk_buff *frame)
 {
@@ -373,6 +392,7 @@ int on_outbound_return(struct __sk_buff *frame)
 		return FRAME_PASS;
 	origin.cgroup = sender->cgroup;
 	origin.policy = sender->policy;
+	origin.by_device = true;
 	find_workload(&origin);
 	if (!read_packet(frame, &headers) || is_nobody(headers.source))
 		return FRAME_PASS;
