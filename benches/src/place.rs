@@ -72,6 +72,7 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
             per: Duration::from_secs(600),
             rate: 1_000,
             block: Duration::from_secs(600),
+            deny_packet_sockets: false,
         },
         pins: host.pins.clone(),
         root_cgroup: fs::metadata(&host.cgroup)?.ino(),
@@ -81,6 +82,7 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
         by_name: false,
         fileless_kill: false,
         unscanned_kill: false,
+        filters: false,
         variants: Variant::ALL,
     };
     let kernel = Kernel::load(&options, corpus::table(STRINGS).words(), &[0])?;

@@ -113,6 +113,8 @@ pub struct Agent {
     pub(crate) started: Instant,
     pub(crate) adopted: bool,
     pub(crate) notices: Mutex<Vec<String>>,
+    /// Why what packet sockets send is not judged somewhere, where it is not.
+    pub(crate) frames_unseen: Mutex<Option<String>>,
 }
 
 impl Agent {
@@ -382,6 +384,9 @@ impl Agent {
         let journal = losses
             .reason()
             .map(|reason| format!("the last record could not be written to the journal: {reason}"));
+        let unseen = self.frames_unseen.lock().ok();
+        let unseen = unseen.and_then(|unseen| unseen.clone());
+        let unseen = unseen.map(|why| format!("frames of packet sockets leave unseen: {why}"));
         let listening = self.not_listening();
         let listening = listening.values().cloned();
         let privileges = self.missing_privileges.iter().cloned();
@@ -390,6 +395,7 @@ impl Agent {
         journal
             .into_iter()
             .chain(listening)
+            .chain(unseen)
             .chain(privileges)
             .chain(nameless)
             .chain(self.elsewhere())

@@ -6,11 +6,15 @@ use std::{
 };
 
 use hayward_kernel::{Outbound, OutboundLimits, Pins};
-use hayward_model::{Guard, OutboundEvent, prefix};
-use hayward_policy::OutboundSettings;
+use hayward_model::{Finding, Guard, OutboundEvent, Response, prefix};
+use hayward_policy::{OutboundSettings, PacketSockets};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{agent::Agent, network::is_canary, pipeline::Pipeline};
+use crate::{
+    agent::Agent,
+    network::{admits, is_canary},
+    pipeline::Pipeline,
+};
 
 /// Destinations that a record names.
 const MOST_DESTINATIONS: usize = 8;
@@ -40,6 +44,7 @@ pub(crate) fn limits(settings: &OutboundSettings) -> OutboundLimits {
         per: settings.window,
         rate: settings.rate,
         block: settings.block,
+        deny_packet_sockets: settings.packet_sockets != PacketSockets::Observe,
     }
 }
 
@@ -126,6 +131,13 @@ impl Pipeline {
         }
         let workload = event.workload;
         let mut finding = hayward_detect::outbound(event);
+        if finding.process.pid == 0 {
+            self.name_holder(&mut finding);
+        }
+        let kills = finding.response == Some(Response::Kill);
+        if of_packet_socket(&finding) && !kills && !admits(&self.refusals, finding.cgroup_id) {
+            return;
+        }
         if let Some(scan) = &mut finding.evidence.scan
             && let Ok(outbound) = Outbound::open(&Pins::new(&self.policy().pins))
         {
@@ -133,6 +145,12 @@ impl Pipeline {
         }
         self.conclude_sent(finding);
     }
+}
+
+/// Whether it is about frames of a packet socket, whatever their destination is.
+pub(crate) fn of_packet_socket(finding: &Finding) -> bool {
+    let scan = finding.evidence.scan.as_ref();
+    scan.is_some_and(|scan| scan.limit == "packet-socket")
 }
 
 #[cfg(test)]

@@ -312,7 +312,7 @@ fn decide(
         Some(rule) => rule.mode,
         None => without_rule,
     };
-    let response = rule.and_then(|rule| rule.response);
+    let response = rule.and_then(|rule| rule.response).or(finding.response);
     policy.judge(finding, mode, response, scope)
 }
 

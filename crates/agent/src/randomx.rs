@@ -179,6 +179,7 @@ fn finding(
             .last()
             .map_or(event.start_boot_ns, |sample| sample.boot_ns),
         done: lacks.is_some().then_some(Action::Observed),
+        response: None,
         evidence: Evidence {
             judged_at: Some("running".to_owned()),
             mining: Some(MiningEvidence {

@@ -194,6 +194,7 @@ impl Agent {
             started: Instant::now(),
             adopted,
             notices: Mutex::new(notices),
+            frames_unseen: Mutex::default(),
         });
         agent.bring_into_force(left, &bans)
     }
@@ -216,6 +217,7 @@ impl Agent {
             egress::write_lists(&self.policy())?;
             pool::write_domains(&self.policy())?;
             self.put_bans_in_force(&self.policy(), bans)?;
+            threads.extend(self.watch_veths(&stop)?);
             self.with_kernel(Kernel::activate)?;
             self.enter_existing_cgroups();
             self.forget_old_lists();
@@ -411,6 +413,7 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
         outbound: outbound::limits(&policy.outbound),
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
+        filters: false,
         variants: Variant::ALL,
     }
 }

@@ -36,6 +36,7 @@ pub fn exec(event: ExecEvent) -> Finding {
         cgroup_id: event.cgroup_id,
         boot_ns: event.boot_ns,
         done,
+        response: None,
         evidence: Evidence {
             judged_at: Some("exec".to_owned()),
             match_end: event.rule.map(|_| event.match_end),
@@ -71,6 +72,7 @@ pub fn running(event: RunningEvent) -> Finding {
         cgroup_id: event.cgroup_id,
         boot_ns: event.boot_ns,
         done,
+        response: None,
         evidence: Evidence {
             judged_at: Some("scan".to_owned()),
             match_end: Some(event.match_end),

@@ -26,6 +26,7 @@ pub(crate) fn finding(guard: Guard, sender: Sender, evidence: Evidence) -> Findi
         cgroup_id: sender.cgroup_id,
         boot_ns: sender.boot_ns,
         done: Some(done),
+        response: None,
         evidence: Evidence {
             destination: Some(sender.destination),
             ..evidence

@@ -21,7 +21,8 @@ enum outbound_contact_state {
 struct outbound_contact {
 	u64 epoch; /* when it was made */
 	u32 state;
-	u32 weight;
+	u16 weight;
+	u16 by_device; /* what comes of it is seen at the host's end of a pair of veth devices, and by no socket */
 };
 
 struct {
@@ -69,12 +70,29 @@ struct {
 	__uint(max_entries, 1 << 18);
 } outbound_events SEC(".maps");
 
+/* Whose packet or raw sockets' frames came out of the host's end of a pair of veth devices, by its number, and when it was told
+ * that there is a packet socket. */
+struct frame_sender {
+	u64 cgroup;
+	u64 told_ns;
+	u32 policy;
+	u32 unused;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct frame_sender);
+} outbound_frames SEC(".maps");
+
 /* Where a socket's packets come from. */
 struct origin {
 	struct socket_owner *owner; /* may not be known */
 	u64 cgroup;
 	u64 workload;
 	u32 policy;
+	u32 by_device; /* see outbound_contact */
 };
 
 static __always_inline void find_workload(struct origin *origin)
@@ -136,6 +154,11 @@ static __always_inline bool is_enforced(const struct origin *origin, u64 now)
 	return false;
 }
 
+static __always_inline bool packet_sockets_are_denied(void)
+{
+	return cell(CELL_PACKET_SOCKETS) == PACKET_SOCKETS_DENIED;
+}
+
 static __always_inline void fill_owner(struct outbound_event *event, const struct socket_owner *owner)
 {
 	event->start_boot_ns = owner->start_boot_ns;
@@ -149,6 +172,8 @@ static __always_inline void fill_owner(struct outbound_event *event, const struc
 static __always_inline void tell(const struct origin *origin, const struct egress_target *target,
 				 const struct outbound_state *state, const struct outbound_walk *walk, u32 reason, u64 now)
 {
+	/* That there is a packet socket may be no offence. */
+	bool denied = reason != OUTBOUND_PACKET_SOCKET || packet_sockets_are_denied();
 	struct outbound_event *event;
 
 	count(COUNT_OUTBOUND_EVENTS, 1);
@@ -159,7 +184,7 @@ static __always_inline void tell(const struct origin *origin, const struct egres
 	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->type = EVENT_OUTBOUND;
-	event->verdict = is_enforced(origin, now) ? EGRESS_DENIED : EGRESS_OBSERVED;
+	event->verdict = denied && is_enforced(origin, now) ? EGRESS_DENIED : EGRESS_OBSERVED;
 	event->boot_ns = now;
 	event->cgroup_id = origin->cgroup;
 	event->workload = origin->workload;

@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "egress.h"
+#include "frames.h"
 #include "headers.h"
 #include "network.h"
 
@@ -307,4 +308,26 @@ int on_arrival(struct __sk_buff *packet)
 	__builtin_memcpy(key.address, headers.source, sizeof(key.address));
 	bpf_map_update_elem(&egress_peers, &key, &now, BPF_ANY);
 	return ALLOW;
+}
+
+/* What packet sockets send is judged frame by frame: of connections within it nothing is known. */
+SEC("tcx/ingress")
+int on_egress_frame(struct __sk_buff *frame)
+{
+	struct headers headers = { .start = ETH_HEADER };
+	struct egress_grant grant = {};
+	u64 cgroup = 0;
+	u32 policy;
+
+	if (!is_of_packet_socket(frame) || is_off(CELL_OFF_EGRESS))
+		return FRAME_PASS;
+	policy = packet_policy(frame, &cgroup);
+	if (is_in_scope(policy))
+		grant = grant_of(cgroup);
+	/* Who asks for an address on its own network reaches nobody by that. */
+	if (!is_judged(policy, grant) || frame->protocol == bpf_htons(ETH_P_ARP))
+		return FRAME_PASS;
+	/* What cannot be read goes nowhere that is known to be allowed. */
+	read_packet(frame, &headers);
+	return decide(cgroup, policy, grant, &headers.target, NULL, EGRESS_PACKET) == ALLOW ? FRAME_PASS : FRAME_DROP;
 }

@@ -19,6 +19,7 @@ struct ports {
 
 /* What a packet's headers say. */
 struct headers {
+	u32 start; /* where they begin; set before they are read */
 	struct egress_target target;
 	u8 source[16];
 	struct ports ports;
@@ -42,7 +43,7 @@ static __always_inline bool read_ipv4(struct __sk_buff *packet, struct headers *
 	u8 header[20] = {};
 	u32 from, to;
 
-	if (bpf_skb_load_bytes(packet, 0, header, sizeof(header)))
+	if (bpf_skb_load_bytes(packet, headers->start, header, sizeof(header)))
 		return false;
 	__builtin_memcpy(&from, &header[12], 4);
 	__builtin_memcpy(&to, &header[16], 4);
@@ -52,17 +53,17 @@ static __always_inline bool read_ipv4(struct __sk_buff *packet, struct headers *
 	headers->target.protocol = header[9];
 	/* A later fragment has none. */
 	if (!((header[6] << 8 | header[7]) & FRAGMENT_OFFSET))
-		read_ports(packet, (header[0] & 0xf) * 4, headers);
+		read_ports(packet, headers->start + (header[0] & 0xf) * 4, headers);
 	return true;
 }
 
 static __always_inline bool read_ipv6(struct __sk_buff *packet, struct headers *headers)
 {
 	u8 header[40] = {};
-	u32 at = sizeof(header);
+	u32 at = headers->start + sizeof(header);
 	u32 next;
 
-	if (bpf_skb_load_bytes(packet, 0, header, sizeof(header)))
+	if (bpf_skb_load_bytes(packet, headers->start, header, sizeof(header)))
 		return false;
 	__builtin_memcpy(headers->source, &header[8], 16);
 	__builtin_memcpy(headers->target.address, &header[24], 16);

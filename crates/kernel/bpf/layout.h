@@ -116,6 +116,7 @@ enum cell {
 	CELL_OUTBOUND_RATE,   /* first contacts a minute */
 	CELL_OUTBOUND_BLOCK,  /* ns for which whoever scans makes no first contact */
 	CELL_OFF_POOL,	      /* as CELL_OFF_COMMAND */
+	CELL_PACKET_SOCKETS,  /* what becomes of frames of packet sockets: PACKET_SOCKETS_* */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 7

@@ -2,11 +2,13 @@
 /* Outbound: no port scan leaves. Every first contact of a workload is counted where its packet leaves, and what comes of
  * it where the answer arrives; whoever scans makes no more of them.
  *
- * on_departure decides, for whatever socket a packet comes from; on_contact and on_datagram give an error at once to
- * whoever is blocked already, and know the process. What is established, and what answers, goes on. */
+ * on_departure decides, for whatever socket of an IP protocol a packet comes from, and on_outbound_frame for packet
+ * sockets; on_contact and on_datagram give an error at once to whoever is blocked already, and know the process. What is
+ * established, and what answers, goes on. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include "frames.h"
 #include "headers.h"
 #include "contacts.h"
 
@@ -120,7 +122,11 @@ static __always_inline int make_contact(const struct origin *origin, const struc
 					const struct outbound_target *key)
 {
 	struct outbound_limits limits = read_limits();
-	struct outbound_contact contact = { .epoch = epoch_of(limits.now), .weight = weight_of(target->address) };
+	struct outbound_contact contact = {
+		.epoch = epoch_of(limits.now),
+		.weight = weight_of(target->address),
+		.by_device = origin->by_device,
+	};
 	struct outbound_state *state = state_of(origin->workload);
 	struct contact_result result;
 	struct outbound_walk *walk;
@@ -146,15 +152,40 @@ static __always_inline int make_contact(const struct origin *origin, const struc
 	return ALLOW;
 }
 
+/* What becomes of a packet that leaves. */
+static __always_inline int depart(const struct origin *origin, const struct headers *headers)
+{
+	struct outbound_contact *contact;
+	struct outbound_target key;
+	u64 now = bpf_ktime_get_boot_ns();
+
+	if (is_nobody(headers->target.address)) {
+		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin->workload);
+
+		if (!state || state->reason != OUTBOUND_PROOF)
+			return ALLOW;
+		tell(origin, &headers->target, state, NULL, OUTBOUND_PROOF, now);
+		return stop(origin, now);
+	}
+	key = key_of(origin, headers->target.address, headers->target.port, headers->target.protocol);
+	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
+	if (contact && contact->state == CONTACT_ANSWERED)
+		return ALLOW;
+	/* A later fragment goes where the first one went. */
+	if (contact || (has_ports(headers->target.protocol) && !headers->target.has_port)) {
+		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin->workload);
+
+		return is_blocked(origin, state, now) ? stop(origin, now) : ALLOW;
+	}
+	return make_contact(origin, &headers->target, &key);
+}
+
 SEC("cgroup_skb/egress")
 int on_departure(struct __sk_buff *packet)
 {
 	struct bpf_sock *socket = packet->sk;
 	struct origin origin = {};
 	struct headers headers = {};
-	struct outbound_contact *contact;
-	struct outbound_target key;
-	u64 now;
 
 	if (!socket)
 		return ALLOW;
@@ -164,26 +195,8 @@ int on_departure(struct __sk_buff *packet)
 		return ALLOW;
 	if (!find_origin(packet, socket, &origin) || !read_packet(packet, &headers))
 		return ALLOW;
-	now = bpf_ktime_get_boot_ns();
-	if (is_nobody(headers.target.address)) {
-		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
-
-		if (!state || state->reason != OUTBOUND_PROOF)
-			return ALLOW;
-		tell(&origin, &headers.target, state, NULL, OUTBOUND_PROOF, now);
-		return stop(&origin, now);
-	}
-	key = key_of(&origin, headers.target.address, headers.target.port, headers.target.protocol);
-	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
-	if (contact && contact->state == CONTACT_ANSWERED)
-		return ALLOW;
-	/* A later fragment goes where the first one went. */
-	if (contact || (has_ports(headers.target.protocol) && !headers.target.has_port)) {
-		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
-
-		return is_blocked(&origin, state, now) ? stop(&origin, now) : ALLOW;
-	}
-	return make_contact(&origin, &headers.target, &key);
+	origin.by_device = socket->type == SOCK_RAW;
+	return depart(&origin, &headers);
 }
 
 #define TCP_SYN 0x02
@@ -244,19 +257,50 @@ static __always_inline struct outbound_walk *walk_on(const struct origin *origin
 	return walk;
 }
 
+/* Something came of a contact, or somebody gets in touch with the workload. */
+static __always_inline void take_answer(const struct origin *origin, struct headers *headers, bool refused)
+{
+	struct outbound_target key = key_of(origin, headers->source, bpf_ntohs(headers->ports.source), headers->target.protocol);
+	struct outbound_contact *contact = bpf_map_lookup_elem(&outbound_contacts, &key);
+	struct outbound_limits limits;
+	struct outbound_state *state;
+	struct outbound_walk *walk;
+	u32 reason;
+
+	if (!contact) {
+		struct outbound_contact from_outside = { .state = CONTACT_ANSWERED };
+
+		/* Whoever did may be answered. */
+		if (!refused)
+			bpf_map_update_elem(&outbound_contacts, &key, &from_outside, BPF_ANY);
+		return;
+	}
+	/* A raw socket sees answers to its echo requests itself: whoever comes second finds it done. */
+	if (contact->state != CONTACT_OPEN || (origin->by_device && !contact->by_device))
+		return;
+	contact->state = refused ? CONTACT_REFUSED : CONTACT_ANSWERED;
+	state = bpf_map_lookup_elem(&outbound_states, &origin->workload);
+	if (!state)
+		return;
+	limits = read_limits();
+	__builtin_memcpy(headers->target.address, headers->source, sizeof(headers->source));
+	headers->target.port = key.port;
+	reason = take_outcome(state, &limits, contact->epoch, contact->weight, refused);
+	if (reason)
+		tell(origin, &headers->target, state, NULL, reason, limits.now);
+	walk = walk_on(origin, &limits, contact->weight, refused);
+	/* Where the workload is blocked, the process is with it. */
+	if (walk && !reason && limits.now >= state->blocked_until)
+		tell(origin, &headers->target, state, walk, OUTBOUND_UNANSWERED, limits.now);
+}
+
 SEC("cgroup_skb/ingress")
 int on_outcome(struct __sk_buff *packet)
 {
 	struct bpf_sock *socket = packet->sk;
 	struct origin origin = {};
 	struct headers headers = {};
-	struct outbound_contact *contact;
-	struct outbound_state *state;
-	struct outbound_limits limits;
-	struct outbound_target key;
-	struct outbound_walk *walk;
-	u32 outcome, reason;
-	bool refused;
+	u32 outcome;
 
 	if (!socket)
 		return ALLOW;
@@ -268,34 +312,93 @@ int on_outcome(struct __sk_buff *packet)
 	if (is_nobody(headers.source))
 		return ALLOW;
 	outcome = outcome_of(packet, &headers);
-	if (outcome == OUTCOME_NONE)
-		return ALLOW;
-	key = key_of(&origin, headers.source, bpf_ntohs(headers.ports.source), headers.target.protocol);
-	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
-	if (!contact) {
-		struct outbound_contact from_outside = { .state = CONTACT_ANSWERED };
-
-		/* Somebody got in touch with the workload, and may be answered. */
-		if (headers.target.protocol != IPPROTO_TCP)
-			bpf_map_update_elem(&outbound_contacts, &key, &from_outside, BPF_ANY);
-		return ALLOW;
-	}
-	if (contact->state != CONTACT_OPEN)
-		return ALLOW;
-	refused = outcome == OUTCOME_REFUSED;
-	contact->state = refused ? CONTACT_REFUSED : CONTACT_ANSWERED;
-	state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
-	if (!state)
-		return ALLOW;
-	limits = read_limits();
-	__builtin_memcpy(headers.target.address, headers.source, sizeof(headers.source));
-	headers.target.port = key.port;
-	reason = take_outcome(state, &limits, contact->epoch, contact->weight, refused);
-	if (reason)
-		tell(&origin, &headers.target, state, NULL, reason, limits.now);
-	walk = walk_on(&origin, &limits, contact->weight, refused);
-	/* Where the workload is blocked, the process is with it. */
-	if (walk && !reason && limits.now >= state->blocked_until)
-		tell(&origin, &headers.target, state, walk, OUTBOUND_UNANSWERED, limits.now);
+	if (outcome != OUTCOME_NONE)
+		take_answer(&origin, &headers, outcome == OUTCOME_REFUSED);
 	return ALLOW;
+}
+
+/* How soon it is told again that frames were dropped for where they come from. */
+#define TELL_NS 1000000000ull
+
+/* Notes whose device it is, for what comes back by it. */
+static __always_inline struct frame_sender *note_sender(const struct origin *origin, u32 device)
+{
+	struct frame_sender fresh = { .cgroup = origin->cgroup, .policy = origin->policy };
+	struct frame_sender *sender = bpf_map_lookup_elem(&outbound_frames, &device);
+
+	if (sender && sender->cgroup == origin->cgroup)
+		return sender;
+	bpf_map_update_elem(&outbound_frames, &device, &fresh, BPF_ANY);
+	return bpf_map_lookup_elem(&outbound_frames, &device);
+}
+
+/* A packet socket has sent something. Returns whether it may, whatever its destination is. */
+static __always_inline bool may_send_frames(const struct origin *origin, const struct egress_target *target, u32 device)
+{
+	struct frame_sender *sender = note_sender(origin, device);
+	bool deny = packet_sockets_are_denied();
+	u64 now = bpf_ktime_get_boot_ns();
+	struct outbound_state *state;
+	u64 again;
+
+	state = state_of(origin->workload);
+	if (!sender || !state)
+		return !deny || !is_enforced(origin, now);
+	again = sender->told_ns + TELL_NS;
+	if (!sender->told_ns || (deny && now >= again)) {
+		sender->told_ns = now;
+		tell(origin, target, state, NULL, OUTBOUND_PACKET_SOCKET, now);
+	}
+	return !deny || stop(origin, now) == ALLOW;
+}
+
+SEC("tcx/ingress")
+int on_outbound_frame(struct __sk_buff *frame)
+{
+	struct headers headers = { .start = ETH_HEADER };
+	bool whole = is_of_packet_socket(frame);
+	struct origin origin = {};
+	bool is_ip;
+
+	if ((!whole && !is_of_raw_socket(frame)) || is_off(CELL_OFF_OUTBOUND))
+		return FRAME_PASS;
+	origin.policy = packet_policy(frame, &origin.cgroup);
+	if (!is_judged(&origin))
+		return FRAME_PASS;
+	if (!whole) {
+		note_sender(&origin, frame->ifindex);
+		return FRAME_PASS;
+	}
+	find_workload(&origin);
+	origin.by_device = true;
+	is_ip = read_packet(frame, &headers);
+	if (!may_send_frames(&origin, &headers.target, frame->ifindex))
+		return FRAME_DROP;
+	return !is_ip || depart(&origin, &headers) == ALLOW ? FRAME_PASS : FRAME_DROP;
+}
+
+/* What comes back to a workload that has packet or raw sockets: nobody but this program knows for whom it is. */
+SEC("tcx/egress")
+int on_outbound_return(struct __sk_buff *frame)
+{
+	struct headers headers = { .start = ETH_HEADER };
+	struct origin origin = {};
+	struct frame_sender *sender;
+	u32 device = frame->ifindex;
+	u8 flags = 0;
+
+	sender = bpf_map_lookup_elem(&outbound_frames, &device);
+	if (!sender || is_off(CELL_OFF_OUTBOUND))
+		return FRAME_PASS;
+	origin.cgroup = sender->cgroup;
+	origin.policy = sender->policy;
+	origin.by_device = true;
+	find_workload(&origin);
+	if (!read_packet(frame, &headers) || is_nobody(headers.source))
+		return FRAME_PASS;
+	if (headers.target.protocol == IPPROTO_TCP &&
+	    bpf_skb_load_bytes(frame, headers.transport + 13, &flags, sizeof(flags)))
+		return FRAME_PASS;
+	take_answer(&origin, &headers, flags & TCP_RST);
+	return FRAME_PASS;
 }

@@ -21,7 +21,12 @@ enum outbound_reason {
 	OUTBOUND_UNANSWERED = 1, /* the walk's: far more failed than was answered */
 	OUTBOUND_FAILURES,	 /* too many failed, whatever else was answered */
 	OUTBOUND_PROOF,		 /* the agent asked for it, to see that packets are stopped */
+	OUTBOUND_PACKET_SOCKET,	 /* none: it sends frames by a packet socket */
 };
+
+/* CELL_PACKET_SOCKETS. */
+#define PACKET_SOCKETS_JUDGED 0 /* as other sockets are */
+#define PACKET_SOCKETS_DENIED 1
 
 /* Prefixes whose addresses count for more, as `struct egress_key` has them. */
 struct outbound_prefix {

@@ -65,6 +65,8 @@ pub enum Cell {
     OutboundBlock,
     /// As `OffCommand`, for the `pool` guard.
     OffPool,
+    /// What becomes of frames of packet sockets: 0 = judged as other packets are, 1 = denied.
+    PacketSockets,
 }
 
 /// Off for good, until `on`.

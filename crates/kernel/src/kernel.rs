@@ -1,6 +1,11 @@
 //! Loading, attaching and adopting: one set of programs decides at any moment, and there is never none.
 
-use std::{collections::BTreeMap, fs, os::fd::AsFd, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::AsFd,
+    path::PathBuf,
+    time::Duration,
+};
 
 use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{MapCore, MapFlags};
@@ -9,6 +14,7 @@ use crate::{
     Cell, Cells, Counters, EventStream, KernelError, OutboundLimits, Pins, RoundingCounts, RunTime,
     Sightings, Variant,
     error::Doing,
+    frames,
     object::{EGRESS, Embedded, OUTBOUND, POOL},
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     programs::{Loaded, OnCgroup, Programs},
@@ -40,6 +46,8 @@ pub struct KernelOptions {
     pub fileless_kill: bool,
     /// Programs that could not be judged are killed.
     pub unscanned_kill: bool,
+    /// Programs on frames are filters of the devices, as before Linux 6.6. Else they are where there are no links to devices.
+    pub filters: bool,
     /// Variants of the programs that are tried, the first that loads being taken.
     pub variants: &'static [Variant],
 }
@@ -55,6 +63,9 @@ pub struct Kernel {
     randomx: Result<Programs, KernelError>,
     /// So does each of these: guards that look at sockets and packets.
     network: BTreeMap<Guard, Result<OnCgroup, KernelError>>,
+    /// Network devices that these are on.
+    devices: BTreeSet<u32>,
+    filters: bool,
     instance: u64,
     variants: &'static [Variant],
     adopted: bool,
@@ -101,6 +112,8 @@ impl Kernel {
             scope,
             randomx,
             network,
+            devices: BTreeSet::new(),
+            filters: options.filters,
             instance,
             variants,
             adopted,
@@ -127,6 +140,13 @@ impl Kernel {
         }
     }
 
+    /// Whether some guard looks at frames, see [`Kernel::judge_frames`].
+    pub fn judges_frames(&self) -> bool {
+        [Guard::Egress, Guard::Outbound]
+            .iter()
+            .any(|guard| matches!(self.network.get(guard), Some(Ok(_))))
+    }
+
     /// Whether what leaves workloads is judged, so that one can be quarantined.
     pub fn judges_packets(&self) -> bool {
         matches!(self.network.get(&Guard::Egress), Some(Ok(_)))
@@ -142,6 +162,31 @@ impl Kernel {
             programs.attach(&self.pins, self.instance)?;
         }
         self.take_over()
+    }
+
+    /// Has frames judged that come out of these network devices, the host's ends of pairs of veth devices, and forgets others.
+    /// Where that fails for one, the rest are seen to all the same.
+    pub fn judge_frames(&mut self, devices: &BTreeSet<u32>) -> Result<(), KernelError> {
+        let pinned = self.pins.pinned_links().into_iter();
+        frames::forget(pinned.map(|(path, _)| path), |it| devices.contains(&it));
+        self.devices.retain(|device| devices.contains(device));
+        let mut result = Ok(());
+        for device in devices {
+            if self.devices.contains(device) {
+                continue;
+            }
+            let mut programs = self.network.values_mut().flatten();
+            let (pins, instance) = (&self.pins, self.instance);
+            let attached = programs
+                .try_for_each(|it| it.attach_to_device(*device, pins, instance, self.filters));
+            match attached {
+                Ok(()) => {
+                    self.devices.insert(*device);
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        result
     }
 
     /// Puts the sensor of the guard `randomx` on its event, if it is not there already.
@@ -187,8 +232,9 @@ impl Kernel {
     /// with them and one without compared many times in a minute.
     pub fn detach(&mut self) -> Result<(), KernelError> {
         for (path, _) in self.pins.pinned_links() {
-            fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+            frames::remove(&path)?;
         }
+        self.devices.clear();
         self.scope.links.clear();
         self.command.links.clear();
         for programs in self.network.values_mut().flatten() {
@@ -211,7 +257,7 @@ impl Kernel {
         let outgrown = self.pins.pinned_tables().into_iter();
         let outgrown = outgrown.filter(|path| !in_use.contains(path));
         for path in former.chain(outgrown) {
-            fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+            frames::remove(&path)?;
         }
         for folder in self.pins.other_maps() {
             pins::remove(&folder)?;
@@ -250,6 +296,8 @@ impl Kernel {
         let attached = matches!(&self.randomx, Ok(programs) if !programs.links.is_empty());
         self.randomx = loaded.randomx;
         self.network = network;
+        let devices = std::mem::take(&mut self.devices);
+        self.judge_frames(&devices)?;
         if attached {
             self.attach_sensor()?;
         }
@@ -307,6 +355,7 @@ impl Kernel {
             (Cell::OutboundPer, ns(outbound.per)),
             (Cell::OutboundRate, u64::from(outbound.rate)),
             (Cell::OutboundBlock, ns(outbound.block)),
+            (Cell::PacketSockets, u64::from(outbound.deny_packet_sockets)),
         ] {
             self.cells.set(cell, value)?;
         }

@@ -9,6 +9,7 @@ mod counters;
 mod egress;
 mod empty;
 mod error;
+mod frames;
 mod judge;
 mod kernel;
 mod memory;

@@ -40,6 +40,8 @@ pub struct OutboundLimits {
     pub rate: u32,
     /// For how long whoever scans makes none.
     pub block: Duration,
+    /// No frame of a packet socket leaves a network of a workload's own, whatever it is.
+    pub deny_packet_sockets: bool,
 }
 
 /// The pinned maps.

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{
     Cell, Cells,
     error::{Doing, KernelError},
+    frames,
 };
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
@@ -188,8 +189,7 @@ pub(crate) fn remove(folder: &Path) -> Result<usize, KernelError> {
     };
     let mut removed = 0;
     for entry in entries.filter_map(Result::ok) {
-        let path = entry.path();
-        fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+        frames::remove(&entry.path())?;
         removed += 1;
     }
     fs::remove_dir(folder).doing(|| format!("remove {}", folder.display()))?;

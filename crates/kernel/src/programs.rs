@@ -11,6 +11,7 @@ use libbpf_rs::{Link, MapCore, Object, ProgramMut};
 use crate::{
     KernelError, Pins, Variant,
     error::Doing,
+    frames,
     object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
     table::{self, size_class},
 };
@@ -76,6 +77,24 @@ impl OnCgroup {
             .programs
             .attached(|program| program.attach_cgroup(cgroup))?;
         self.programs.pin(links, pins, instance)
+    }
+
+    /// Puts those that look at frames on a network device, and pins them.
+    pub(crate) fn attach_to_device(
+        &mut self,
+        device: u32,
+        pins: &Pins,
+        instance: u64,
+        as_filters: bool,
+    ) -> Result<(), KernelError> {
+        let links = pins.links();
+        self.programs
+            .object
+            .progs_mut()
+            .filter(frames::looks_at_frames)
+            .try_for_each(|mut program| {
+                frames::attach(&mut program, device, &links, instance, as_filters)
+            })
     }
 
     /// Takes them off.
@@ -175,7 +194,8 @@ impl Programs {
         let mut links = Vec::new();
         for program in self.object.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
-            if !name.starts_with("on_") || !program.autoload() {
+            let by_itself = name.starts_with("on_") && !frames::looks_at_frames(&program);
+            if !by_itself || !program.autoload() {
                 continue;
             }
             let link = attach(&program).doing(|| format!("attach the program {name}"))?;

@@ -235,6 +235,7 @@ fn outbound(bytes: &[u8]) -> Result<OutboundEvent, WireError> {
         1 => "unanswered",
         2 => "failures",
         3 => "proof",
+        4 => "packet-socket",
         other => return Err(WireError::UnknownType(other)),
     };
     let denied = denied(u32_at(bytes, 4)?)?;

@@ -21,6 +21,8 @@ pub struct Finding {
     pub boot_ns: u64,
     /// What the kernel has done about it already; none where the agent must act.
     pub done: Option<Action>,
+    /// What settings have for just this, in place of the guard's response.
+    pub response: Option<Response>,
     /// What else was seen.
     pub evidence: Evidence,
 }
@@ -67,7 +69,7 @@ pub struct Evidence {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanEvidence {
     /// Which limit was passed: `unanswered` (far more failed than was answered), or `failures` (too many failed, whatever
-    /// was answered).
+    /// was answered). `packet-socket`: none, it sends frames by a packet socket.
     pub limit: String,
     /// One process alone; else its whole workload.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hayward_model::{Mode, Response};
 use ipnet::IpNet;
+use serde::Deserialize;
 
 /// The `outbound` guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,4 +27,18 @@ pub struct OutboundSettings {
     pub block: Duration,
     /// Private addresses that are reached by the default route here, and count as others do.
     pub reachable: Vec<IpNet>,
+    /// What becomes of frames of packet sockets, where they leave a network of the workload's own.
+    pub packet_sockets: PacketSockets,
+}
+
+/// What becomes of what packet sockets send (`AF_PACKET`, `AF_XDP`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PacketSockets {
+    /// It is judged as what other sockets send, and that there are any is recorded.
+    Observe,
+    /// It is dropped.
+    Deny,
+    /// It is dropped, and the process killed that holds the socket.
+    Kill,
 }

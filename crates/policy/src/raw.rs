@@ -10,7 +10,7 @@ use serde::{
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{EgressPolicy, RandomxEvidence};
+use crate::{EgressPolicy, PacketSockets, RandomxEvidence};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -235,6 +235,7 @@ pub(crate) struct RawOutbound {
     pub(crate) rate: Option<Spanned<u32>>,
     pub(crate) block: Option<Spanned<String>>,
     pub(crate) reachable: Option<Vec<Spanned<String>>>,
+    pub(crate) packet_sockets: Option<Spanned<PacketSockets>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

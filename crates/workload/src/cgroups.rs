@@ -105,9 +105,17 @@ impl Cgroups {
     /// Whether a process is in the cgroup of this path itself. /proc/PID/cgroup would say it from the reader's own cgroup
     /// namespace, which is not the host's where the agent runs in a container.
     pub fn holds(&self, path: &str, pid: u32) -> bool {
+        self.members(path).contains(&pid)
+    }
+
+    /// The processes in the cgroup of this path itself.
+    pub fn members(&self, path: &str) -> Vec<u32> {
         let folder = self.mount.join(path.trim_start_matches('/'));
         let members = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        members.lines().any(|line| line.parse() == Ok(pid))
+        members
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .collect()
     }
 
     /// The workload of a cgroup, with an empty path where it has gone. Its attributes are these variables, as its first

@@ -88,7 +88,10 @@ fn start(log: &Path, kernel: &Kernel, image: &Path, initrd: &Path) -> Result<Chi
         .args(architecture.machine())
         .args(["-m", kernel.memory, "-smp", "2"])
         // Emulated everywhere: `-cpu max` does not start under every nested KVM, and an emulated machine takes seconds.
-        .args(["-accel", "tcg"])
+        // Processors take turns. Where each has a thread, QEMU throws away what it translated before the store that changed
+        // the code: another thread may translate the old code in between, and keep it. Kernels that switch a static key
+        // (cpu.max does) then die of a breakpoint that is no longer there, or hang.
+        .args(["-accel", "tcg,thread=single"])
         .args(["-nographic", "-no-reboot", "-nic", "none"])
         .arg("-append")
         .arg(format!(

@@ -47,6 +47,7 @@ fn outcome(line: &[u8], end: usize, name: &str) -> Outcome {
                 cgroup_id: 1,
                 boot_ns: 5,
                 done: Some(Action::Killed),
+                response: None,
                 evidence: Evidence {
                     judged_at: Some("exec".to_owned()),
                     match_end: u32::try_from(end).ok(),

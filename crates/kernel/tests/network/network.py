@@ -48,7 +48,7 @@ def listen(key, kind, address, port):
 
 def own(network):
     """Has all addresses of a network for its own."""
-    subprocess.run(["busybox", "ip", "addr", "add", network, "dev", "lo"], check=True)
+    ip(f"addr add {network} dev lo")
 
 
 def serve(port):
@@ -122,7 +122,7 @@ def answer(key, text):
 
 def silence():
     """Whatever is none of its own addresses is sent to nobody."""
-    for command in [
+    ip(
         "link add sink type veth",
         "link set sink arp off",
         "link set sink up",
@@ -130,8 +130,7 @@ def silence():
         "link set veth0 up",
         "route add default dev sink",
         "-6 route add default dev sink",
-    ]:
-        subprocess.run(["busybox", "ip", *command.split()], check=True)
+    )
     # What is sent before the kernel has put its queue in place is lost.
     SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
     with socket.socket() as any_socket:
@@ -139,7 +138,7 @@ def silence():
         while not running:
             request = fcntl.ioctl(any_socket, SIOCGIFFLAGS, struct.pack("16sh14x", b"sink", 0))
             running = struct.unpack("16sh14x", request)[1] & IFF_RUNNING
-    subprocess.run(["busybox", "ip", "link", "set", "sink", "up"], check=True)
+    ip("link set sink up")
     ETH_P_ALL = 3
     kept["drain"] = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
     kept["drain"].bind(("veth0", ETH_P_ALL))
@@ -161,6 +160,90 @@ def sent():
             kept["arrived"].add((packet[16:20], packet[22:24]))
         elif packet[6] != socket.IPPROTO_ICMPV6 and packet[24] != 0xFF:
             kept["arrived"].add((packet[24:40], packet[42:44]))
+
+
+def ip(*commands):
+    for command in commands:
+        subprocess.run(["busybox", "ip", *command.split()], check=True)
+
+
+def devices():
+    return {name for _, name in socket.if_nameindex()}
+
+
+def switch(name, value):
+    with open("/proc/sys/net/" + name, "w") as file:
+        file.write(value)
+
+
+def lead(other):
+    """The process `other` of this kind reaches the world by this one's network. The device here is `port`."""
+    # Nobody else has the addresses.
+    switch("ipv6/conf/default/accept_dad", "0")
+    before = devices()
+    ip("link add port type veth")
+    (end,) = devices() - before - {"port"}
+    ip(
+        "link set port address 02:00:00:00:00:01",
+        f"link set {end} netns {other}",
+        "addr add 10.9.0.1/24 dev port",
+        "addr add fd09::1/64 dev port",
+        "link set port up",
+    )
+    switch("ipv4/ip_forward", "1")
+    switch("ipv6/conf/all/forwarding", "1")
+    return device()
+
+
+def device():
+    return str(socket.if_nametoindex("port"))
+
+
+def unlead():
+    ip("link del port")
+
+
+def follow():
+    """The other end of `lead`."""
+    (end,) = (device for device in devices() if device.startswith("veth"))
+    if end != "veth0":
+        ip(f"link set {end} name veth0")
+    switch("ipv6/conf/veth0/accept_dad", "0")
+    ip(
+        "link set veth0 up",
+        "addr add 10.9.0.2/24 dev veth0",
+        "addr add fd09::2/64 dev veth0",
+        "route add default via 10.9.0.1",
+        "-6 route add default via fd09::1",
+    )
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def frames(address, first, last, device="veth0"):
+    """A SYN to each port, by a packet socket. Says how many the kernel took."""
+    taken = 0
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as made:
+        made.bind((device, 0))
+        ends = socket.inet_aton("10.9.0.2") + socket.inet_aton(address)
+        for port in range(int(first), int(last) + 1):
+            segment = struct.pack("!HHIIBBHHH", 4000, port, 1, 0, 0x50, 2, 1024, 0, 0)
+            pseudo = ends + struct.pack("!HH", 6, len(segment))
+            segment = segment[:16] + struct.pack("!H", checksum(pseudo + segment)) + segment[18:]
+            header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 7, 0, 64, 6, 0) + ends
+            header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+            ethernet = bytes.fromhex("020000000001") + bytes(6) + b"\x08\x00"
+            taken += made.send(ethernet + header + segment) > 0
+    return str(taken)
+
+
+def pid():
+    return str(os.getpid())
 
 
 def try_port(address, port):
@@ -212,7 +295,7 @@ def move(cgroup):
 
 
 def mtu(size):
-    subprocess.run(["busybox", "ip", "link", "set", "lo", "mtu", size], check=True)
+    ip(f"link set lo mtu {size}")
 
 
 def send_large(key, size, address, port):

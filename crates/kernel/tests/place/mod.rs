@@ -53,9 +53,11 @@ impl Place {
                 per: Duration::from_secs(600),
                 rate: 1_000,
                 block: Duration::from_secs(600),
+                deny_packet_sockets: false,
             },
             fileless_kill: false,
             unscanned_kill: false,
+            filters: false,
             variants: self.variants,
         }
     }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{Checker, short::full};
 use crate::{
-    OutboundSettings,
+    OutboundSettings, PacketSockets,
     egress::net_of,
     raw::{RawGuard, RawOutbound},
 };
@@ -34,6 +34,9 @@ impl Checker {
             window: window.unwrap_or(default.window),
             block: block.unwrap_or(default.block),
             reachable,
+            packet_sockets: raw
+                .packet_sockets
+                .map_or(default.packet_sockets, |set| set.value),
         }
     }
 
@@ -53,6 +56,7 @@ impl Checker {
             ("rate", raw.rate.as_ref().map(line_of)),
             ("block", raw.block.as_ref().map(line_of)),
             ("reachable", reachable.map(line_of)),
+            ("packet_sockets", raw.packet_sockets.as_ref().map(line_of)),
         ];
         self.refuse_override(Guard::Outbound, general.enabled, line, &lines);
         OutboundSettings {
@@ -95,5 +99,6 @@ pub(super) fn no_outbound() -> OutboundSettings {
         rate: 1_000,
         block: ten_minutes,
         reachable: Vec::new(),
+        packet_sockets: PacketSockets::Observe,
     }
 }

@@ -49,6 +49,14 @@ fn errors_name_file_line_and_what_to_do() {
             "guards: {outbound: {}}\noverrides:\n- {match: /a, guards: {outbound: {rate: 9}}}\n",
             "`rate` is one for all workloads",
         ),
+        (
+            "guards: {outbound: {packet_sockets: drop}}\n",
+            "help: known are observe, deny, kill",
+        ),
+        (
+            "guards: {outbound: {}}\noverrides:\n- {match: /a, guards: {outbound: {packet_sockets: deny}}}\n",
+            "`packet_sockets` is one for all workloads",
+        ),
         ("guards: {comand: observe}\n", "did you mean `command`?"),
         (
             "guards: {randomx: {evidence: all}}\n",

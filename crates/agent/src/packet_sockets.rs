@@ -1,0 +1,105 @@
+//! Whose packet socket it is. The kernel says of a frame from which cgroup it comes, and not from which process: that one is
+//! looked for among those in the cgroup.
+
+use std::{collections::HashMap, collections::HashSet, fs, os::unix::ffi::OsStrExt};
+
+use hayward_model::{Action, Finding, Response};
+use hayward_policy::PacketSockets;
+use hayward_workload::in_time;
+
+use crate::{outbound::of_packet_socket, pipeline::Pipeline, process};
+
+/// Processes that are looked at, and open files of each.
+const MOST_PROCESSES: usize = 1_024;
+const MOST_FILES: usize = 4_096;
+
+impl Pipeline {
+    /// Names the process that holds a packet socket, where it is found. It is killed where settings say so.
+    pub(crate) fn name_holder(&self, finding: &mut Finding) {
+        let cgroup = finding.cgroup_id;
+        let members = self.cgroups.lock().ok().and_then(|mut cgroups| {
+            let path = cgroups.path_of(cgroup)?;
+            Some(cgroups.members(&path))
+        });
+        let holder = members.and_then(|members| in_time(move || holder(&members)).flatten());
+        let Some((pid, running)) = holder.and_then(|pid| Some((pid, process::read(pid)?))) else {
+            return;
+        };
+        let process = &mut finding.process;
+        process.pid = pid;
+        process.parent_pid = running.parent_pid;
+        process.start_boot_ns = running.start_boot_ns;
+        process.uid = running.uid;
+        process.comm = running.comm;
+        let kill = self.policy().outbound.packet_sockets == PacketSockets::Kill;
+        if kill && of_packet_socket(finding) && finding.done == Some(Action::Denied) {
+            finding.done = None;
+            finding.response = Some(Response::Kill);
+        }
+    }
+}
+
+/// The first of these processes that has a packet socket open.
+fn holder(processes: &[u32]) -> Option<u32> {
+    let mut networks: HashMap<Vec<u8>, HashSet<u64>> = HashMap::new();
+    processes.iter().take(MOST_PROCESSES).copied().find(|pid| {
+        let Ok(network) = fs::read_link(format!("/proc/{pid}/ns/net")) else {
+            return false;
+        };
+        let sockets = networks
+            .entry(network.as_os_str().as_bytes().to_vec())
+            .or_insert_with(|| {
+                let text = fs::read_to_string(format!("/proc/{pid}/net/packet"));
+                packet_sockets(&text.unwrap_or_default())
+            });
+        !sockets.is_empty() && has_open(*pid, sockets)
+    })
+}
+
+/// The inodes of the packet sockets in a network, by /proc/PID/net/packet, where they stand last.
+fn packet_sockets(text: &str) -> HashSet<u64> {
+    let lines = text.lines().skip(1);
+    lines
+        .filter_map(|line| line.split_whitespace().last()?.parse().ok())
+        .collect()
+}
+
+fn has_open(pid: u32, sockets: &HashSet<u64>) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd"));
+    let mut files = files.into_iter().flatten().take(MOST_FILES);
+    files.any(|file| {
+        let link = file.and_then(|file| fs::read_link(file.path()));
+        let inode = link.ok().and_then(|link| socket(link.to_str()?));
+        inode.is_some_and(|inode| sockets.contains(&inode))
+    })
+}
+
+/// The inode in `socket:[123]`.
+fn socket(link: &str) -> Option<u64> {
+    let inode = link.strip_prefix("socket:[")?.strip_suffix(']')?;
+    inode.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packet_sockets_are_told_by_their_inodes() {
+        let text = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n\
+            0000000000000000 3      3    0003   2     1 0      0      4711\n\
+            0000000000000000 3      2    88cc   0     1 0      0      17\n";
+        assert_eq!(packet_sockets(text), HashSet::from([4711, 17]));
+        assert!(packet_sockets("").is_empty());
+        assert!(packet_sockets("sk Inode\n\n x y\n").is_empty());
+        assert_eq!(socket("socket:[4711]"), Some(4711));
+        for other in ["pipe:[4711]", "/dev/null", "socket:[x]", "socket:[1"] {
+            assert_eq!(socket(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn who_has_none_open_is_not_found() {
+        assert_eq!(holder(&[std::process::id(), u32::MAX]), None);
+    }
+}

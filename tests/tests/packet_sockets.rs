@@ -1,0 +1,198 @@
+//! What packet sockets send, by real tools through the built binary. The agent's host is a network that the test makes.
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use hayward_tests::{Host, NetworkWorkload, Start};
+    use serde_json::Value;
+
+    /// A host whose network is the test's own.
+    struct Node {
+        host: Host,
+        network: NetworkWorkload,
+    }
+
+    impl Node {
+        /// An agent with these settings of the guard.
+        fn guarding(settings: &str) -> Self {
+            let host = Host::new();
+            host.write_settings(&Start::default());
+            let guards = format!("guards:\n  outbound: {settings}\n");
+            host.edit_settings("guards:\n", &guards);
+            let network = NetworkWorkload::new(&host.outside);
+            let mut node = Self { host, network };
+            node.spawn();
+            assert_eq!(node.network.does("silence"), "ok");
+            node
+        }
+
+        fn spawn(&mut self) {
+            let network = format!("--net=/proc/{}/ns/net", self.network.does("pid"));
+            self.host.spawn_by(&["nsenter", &network]);
+            self.host.wait_until("a proven guard", || {
+                let status = self.host.hayward(&["status", "--json"]);
+                status.code == 0 && status.json()["guards"]["outbound"]["status"] != "degraded"
+            });
+        }
+
+        /// A workload that reaches the world by this host.
+        fn workload(&mut self) -> NetworkWorkload {
+            let mut workload = NetworkWorkload::new(&self.host.inside);
+            let pid = workload.does("pid");
+            let device = self.network.does(&format!("lead {pid}"));
+            assert_eq!(workload.does("follow"), "ok");
+            // The agent is told of it.
+            self.host
+                .wait_until("frames are judged", || self.pinned(&device) == 2);
+            workload
+        }
+
+        fn pinned(&self, device: &str) -> usize {
+            let links = fs::read_dir(self.host.pins.join("links")).expect("links");
+            let names = links.filter_map(|link| link.ok()?.file_name().into_string().ok());
+            names
+                .filter(|name| name.contains(&format!("@{device}")))
+                .count()
+        }
+
+        fn sent(&mut self) -> u32 {
+            self.network.does("sent").parse().expect("a number")
+        }
+
+        fn contacts(&self) -> u64 {
+            let status = self.host.status();
+            let counters = &status["guards"]["outbound"]["counters"];
+            counters["outbound_contacts"].as_u64().expect("a number")
+        }
+    }
+
+    const FAST: &str = "-n -Pn -T5 --max-retries 0 --host-timeout 4s";
+    /// The way to the router, by which these need not ask for it.
+    const ZMAP: &str =
+        "zmap -q -i veth0 -G 02:00:00:00:00:01 -S 10.9.0.2 -c 0 -r 5000 -o /dev/null -b /dev/null";
+
+    /// Each with the name of its process.
+    fn scans() -> [(String, &'static str); 4] {
+        [
+            (
+                format!("nmap -sS --send-eth {FAST} -p1-200 8.8.1.1"),
+                "nmap",
+            ),
+            (
+                format!("nmap -sU --send-eth {FAST} -p1-200 8.8.2.1"),
+                "nmap",
+            ),
+            (
+                "masscan 8.8.3.1 -p1-300 --rate 5000 --wait 0 --router-mac 02-00-00-00-00-01"
+                    .to_owned(),
+                "masscan",
+            ),
+            (format!("{ZMAP} -p 443 8.8.4.0/24"), "zmap"),
+        ]
+    }
+
+    #[test]
+    fn no_scan_by_frames_reaches_more_than_64_that_are_silent() {
+        for (command, _) in scans() {
+            let mut node = Node::guarding("{}");
+            let mut workload = node.workload();
+            let ended = workload.does(&format!("run {command}"));
+            assert_eq!(ended, "0", "{command}");
+            let sent = node.sent();
+            println!("{command}: {sent}");
+            assert!(sent > 0 && sent <= 64, "{command}: {sent}");
+        }
+    }
+
+    #[test]
+    fn a_scan_by_frames_or_a_raw_socket_that_is_refused_ends_after_five() {
+        let raw = (format!("nmap -sS {FAST} -p1-200 8.8.5.1"), "nmap");
+        for (command, _) in scans().into_iter().chain([raw]) {
+            let mut node = Node::guarding("{}");
+            let mut workload = node.workload();
+            assert_eq!(node.network.does("own 8.8.0.1/16"), "ok");
+            let ended = workload.does(&format!("run {command}"));
+            assert_eq!(ended, "0", "{command}");
+            let contacts = node.contacts();
+            println!("{command}: {contacts}");
+            // Of UDP, refusals come from nobody who was asked; and some are under way when the fifth arrives.
+            let most = if command.contains("-sU") { 64 } else { 16 };
+            assert!(contacts > 0 && contacts <= most, "{command}: {contacts}");
+        }
+    }
+
+    fn holder(record: &Value) -> (&Value, &Value) {
+        (
+            &record["process"]["comm"],
+            &record["evidence"]["scan"]["limit"],
+        )
+    }
+
+    #[test]
+    fn denied_packet_sockets_send_nothing_and_the_process_is_named() {
+        let mut node = Node::guarding("{packet_sockets: deny}");
+        let mut workload = node.workload();
+        for (command, tool) in scans() {
+            // Slowly, so that the process is there when it is looked for.
+            let command = command.replace("5000", "100");
+            assert_eq!(workload.does(&format!("run {command}")), "0", "{command}");
+            assert_eq!(node.sent(), 0, "{command}");
+            node.host.wait_until(tool, || {
+                let records = node.host.records("denied");
+                records
+                    .iter()
+                    .any(|record| holder(record) == (&tool.into(), &"packet-socket".into()))
+            });
+        }
+        // Whatever else the workload does goes on.
+        assert_eq!(workload.does("scan 8.8.9.1 1 3"), "ok:3");
+        assert_eq!(node.sent(), 3);
+    }
+
+    #[test]
+    fn whoever_sends_frames_is_killed_where_settings_say_so() {
+        let mut node = Node::guarding("{packet_sockets: kill}");
+        let mut workload = node.workload();
+        let command =
+            "masscan 8.8.3.0/24 -p1-1000 --rate 1000 --wait 0 --router-mac 02-00-00-00-00-01";
+        assert_eq!(workload.does(&format!("run {command}")), "-9");
+        let record = node.host.wait_for_records("killed", 1).remove(0);
+        assert_eq!(
+            holder(&record),
+            (&"masscan".into(), &"packet-socket".into())
+        );
+        assert_eq!(record["guard"], "outbound", "{record}");
+        assert_eq!(node.sent(), 0);
+    }
+
+    #[test]
+    fn observed_packet_sockets_are_recorded_once_and_judged_as_others_are() {
+        let mut node = Node::guarding("{}");
+        let mut workload = node.workload();
+        assert_eq!(workload.does("frames 8.8.1.1 1 3"), "3");
+        assert_eq!(workload.does("frames 8.8.1.1 4 5"), "2");
+        let records = node.host.wait_for_records("observed", 1);
+        let limits: Vec<_> = records.iter().map(|record| holder(record).1).collect();
+        assert_eq!(limits, ["packet-socket"]);
+        assert_eq!(node.contacts(), 5);
+    }
+
+    #[test]
+    fn frames_are_judged_while_the_agent_is_dead_and_by_the_next_one() {
+        let mut node = Node::guarding("{}");
+        let mut workload = node.workload();
+        assert_eq!(workload.does("frames 8.8.1.1 1 200"), "200");
+        node.host.kill_agent();
+        assert_eq!(workload.does("frames 8.8.2.1 1 200"), "200");
+        node.spawn();
+        assert_eq!(workload.does("frames 8.8.3.1 1 200"), "200");
+        assert_eq!(node.sent(), 64);
+        let device = node.network.does("device");
+        assert_eq!(node.pinned(&device), 2);
+        assert_eq!(node.network.does("unlead"), "ok");
+        node.host
+            .wait_until("the pins are gone", || node.pinned(&device) == 0);
+        assert!(Path::new(&node.host.pins).exists());
+    }
+}
