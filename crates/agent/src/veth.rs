@@ -75,7 +75,8 @@ impl Veths {
     fn open() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let kind = SocketType::RAW;
-        let socket = socket_with(AddressFamily::NETLINK, kind, flags, Some(netlink::ROUTE))?;
+        // No protocol is NETLINK_ROUTE, whose number is 0.
+        let socket = socket_with(AddressFamily::NETLINK, kind, flags, None)?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(WAIT))?;
         bind(&socket, &netlink::SocketAddrNetlink::new(0, RTMGRP_LINK))?;
         let mut veths = Self {
