@@ -13,7 +13,7 @@ mod workload;
 
 pub use contact::{Contact, ContactProcess};
 pub use event::{
-    CgroupEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent,
+    CgroupEvent, ContactEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent,
     KernelVerdict, OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample,
     RunningEvent, Sender, UnscannedCause, joined,
 };

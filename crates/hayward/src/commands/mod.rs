@@ -20,7 +20,7 @@ mod tell;
 mod workloads;
 
 use clap::CommandFactory;
-use hayward_agent::Holds;
+use hayward_agent::{Forgot, Holds};
 use hayward_respond::Act;
 
 use crate::{
@@ -94,12 +94,16 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(command) => migrate::migrate(&command, json),
         Command::Forget { subject } => {
             let request = hayward_agent::ForgetRequest { subject };
-            let answer: serde_json::Value = client::post(&socket, "/v1/forget", &request)?;
+            let forgot: Forgot = client::post(&socket, "/v1/forget", &request)?;
             if json {
-                return show::json(&answer);
+                return show::json(&forgot);
             }
-            let removed = answer["removed"].as_u64().unwrap_or(0);
-            show::line(&format!("{} removed", show::count_of(removed, "record")));
+            let mut what = show::count_of(forgot.removed, "record");
+            if forgot.contacts > 0 {
+                what.push_str(" and ");
+                what.push_str(&show::count_of(forgot.contacts, "contact"));
+            }
+            show::line(&format!("{what} removed"));
             Ok(())
         }
         Command::Support => support::support(&socket),
