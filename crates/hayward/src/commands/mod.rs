@@ -17,6 +17,7 @@ mod strikes;
 mod support;
 mod switch;
 mod tell;
+mod trace;
 mod workloads;
 
 use clap::CommandFactory;
@@ -44,6 +45,7 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Drill => drill::drill(&socket, json),
         Command::Events { filter, follow } => events::events(&socket, json, &filter, follow),
         Command::Explain { id } => events::explain(&socket, json, &id),
+        Command::Trace(asked) => trace::trace(&asked, json),
         Command::Report { since } => events::report(&socket, json, since),
         Command::Check(config) => judge::check(&config, json),
         Command::Samples { pid, time } => samples::samples(&socket, pid, time),
