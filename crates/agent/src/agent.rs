@@ -181,7 +181,7 @@ impl Agent {
         let subject = Subject::from(subject);
         let journal = self.pipeline.recorder.journal()?;
         let removed = journal.forget(&subject)?.removed;
-        let contacts = self.pipeline.contacts.forget(&subject, &self.policy())?;
+        let contacts = self.pipeline.forget_contacts(&subject)?;
         let detail = match contacts {
             0 => format!("{removed} records removed"),
             _ => format!("{removed} records and {contacts} contacts removed"),

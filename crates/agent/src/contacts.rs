@@ -1,7 +1,8 @@
 //! The log of first contacts: who got in touch with whom, for the day on which an abuse letter comes.
 //!
 //! A thread of its own takes them from a ring of their own and writes them, so that no finding waits for the disk, nor for
-//! whoever makes many contacts. What the ring cannot hold meanwhile is counted as lost by the kernel.
+//! whoever makes many contacts. What the ring cannot hold meanwhile is counted as lost by the kernel. A contact of a container
+//! whose name is not known waits for it from one look at the ring to the next.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,7 +17,9 @@ use std::{
 use hayward_model::{Contact, ContactEvent, ContactProcess, Sender};
 use hayward_policy::{ContactLogSettings, Policy};
 use hayward_record::{
-    Journal, JournalError, JournalOptions, contacts::folder, journal::AppendError, journal::Subject,
+    Journal, JournalError, JournalOptions,
+    contacts::folder,
+    journal::{AppendError, Subject},
 };
 use hayward_workload::Cgroups;
 
@@ -32,19 +35,29 @@ const BATCH: usize = 256 << 10;
 /// The log, and what of it is not on the disk yet.
 pub(crate) struct Contacts {
     folder: PathBuf,
-    state: Mutex<State>,
+    /// Not those of the findings, which would wait while these are looked at.
+    cgroups: Mutex<Cgroups>,
+    pending: Mutex<Pending>,
+    journal: Mutex<Option<Open>>,
+    bytes: AtomicU64,
     unwritten: AtomicU64,
+    /// Why the last contacts could not be written.
+    problem: Mutex<Option<String>>,
 }
 
-struct State {
-    /// Not those of the findings, which would wait while these are looked at.
-    cgroups: Cgroups,
-    journal: Option<(ContactLogSettings, Arc<Journal>)>,
-    /// Lines that wait, and how many.
+/// The journal, and the settings that it was opened with.
+struct Open {
+    settings: ContactLogSettings,
+    journal: Arc<Journal>,
+}
+
+#[derive(Default)]
+struct Pending {
+    /// Whose container has no name yet.
+    unnamed: Vec<Contact>,
+    /// Lines, and how many.
     batch: Vec<u8>,
-    waiting: u64,
-    /// Why the last contacts could not be written.
-    problem: Option<String>,
+    count: u64,
 }
 
 impl Contacts {
@@ -52,14 +65,12 @@ impl Contacts {
     pub(crate) fn below(journal: &Path, mount: &Path) -> Self {
         Self {
             folder: folder(journal),
-            state: Mutex::new(State {
-                cgroups: Cgroups::new(mount.to_owned()),
-                journal: None,
-                batch: Vec::new(),
-                waiting: 0,
-                problem: None,
-            }),
+            cgroups: Mutex::new(Cgroups::new(mount.to_owned())),
+            pending: Mutex::default(),
+            journal: Mutex::default(),
+            bytes: AtomicU64::new(0),
             unwritten: AtomicU64::new(0),
+            problem: Mutex::default(),
         }
     }
 
@@ -70,153 +81,190 @@ impl Contacts {
 
     /// Why the last ones could not be, where that is so.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.state().problem.clone()
+        lock(&self.problem).clone()
     }
 
-    /// Bytes on the disk.
+    /// Bytes on the disk, when it was last written to or tidied.
     pub(crate) fn bytes(&self) -> u64 {
-        let journal = self.state().journal.clone();
-        journal.map_or(0, |(_, journal)| journal.bytes())
+        self.bytes.load(Relaxed)
     }
 
     /// Removes what is too old or too much, also of a log that is written no more.
     pub(crate) fn tidy(&self, policy: &Policy) -> Result<(), JournalError> {
-        match self.existing(policy)? {
-            Some(journal) => journal.tidy(),
-            None => Ok(()),
+        if let Some(journal) = self.existing(policy)? {
+            journal.tidy()?;
+            self.bytes.store(journal.bytes(), Relaxed);
         }
-    }
-
-    /// Removes the contacts of a user or of a workload. Returns how many.
-    pub(crate) fn forget(&self, subject: &Subject, policy: &Policy) -> Result<u64, JournalError> {
-        self.write(policy);
-        match self.existing(policy)? {
-            Some(journal) => Ok(journal.forget(subject)?.removed),
-            None => Ok(0),
-        }
+        Ok(())
     }
 
     /// The log, where there has ever been one.
     fn existing(&self, policy: &Policy) -> Result<Option<Arc<Journal>>, JournalError> {
-        let mut state = self.state();
-        if state.journal.is_none() && !self.folder.exists() {
+        if lock(&self.journal).is_none() && !self.folder.exists() {
             return Ok(None);
         }
-        self.open(&mut state, policy).map(Some)
+        self.open(policy).map(Some)
     }
 
     /// The log as settings want it now.
-    fn open(&self, state: &mut State, policy: &Policy) -> Result<Arc<Journal>, JournalError> {
-        let wanted = policy.outbound.log;
-        if let Some((settings, journal)) = &state.journal
-            && *settings == wanted
+    fn open(&self, policy: &Policy) -> Result<Arc<Journal>, JournalError> {
+        let settings = policy.outbound.log;
+        let mut open = lock(&self.journal);
+        if let Some(open) = &*open
+            && open.settings == settings
         {
-            return Ok(Arc::clone(journal));
+            return Ok(Arc::clone(&open.journal));
         }
-        // The new one finds its lock free.
-        state.journal = None;
+        // So that the new one finds the folder free.
+        *open = None;
         let options = JournalOptions {
             directory: self.folder.clone(),
-            keep: wanted.keep,
-            max_bytes: wanted.max_bytes,
+            keep: settings.keep,
+            max_bytes: settings.max_bytes,
         };
         let journal = Arc::new(Journal::open(options)?.0);
-        state.journal = Some((wanted, Arc::clone(&journal)));
+        *open = Some(Open {
+            settings,
+            journal: Arc::clone(&journal),
+        });
         Ok(journal)
     }
 
-    fn add(&self, contact: &Contact, policy: &Policy) {
-        let mut state = self.state();
-        if let Err(error) = serde_json::to_writer(&mut state.batch, contact) {
+    /// Has a line written with the next batch. Returns whether that is large enough.
+    fn add(&self, contact: &Contact) -> bool {
+        let mut pending = lock(&self.pending);
+        if let Err(error) = serde_json::to_writer(&mut pending.batch, contact) {
             tracing::error!("a contact could not be encoded as JSON: {error}");
         }
-        state.batch.push(b'\n');
-        state.waiting += 1;
-        let is_full = state.batch.len() >= BATCH;
-        drop(state);
-        if is_full {
-            self.write(policy);
-        }
+        pending.batch.push(b'\n');
+        pending.count += 1;
+        pending.batch.len() >= BATCH
     }
 
-    /// Writes what waits. Where that fails it is lost, counted, and told once.
+    /// Writes the batch. Where that fails it is lost, counted, and told once.
     fn write(&self, policy: &Policy) {
-        let mut state = self.state();
-        if state.batch.is_empty() {
+        let mut pending = lock(&self.pending);
+        let batch = std::mem::take(&mut pending.batch);
+        let count = std::mem::take(&mut pending.count);
+        drop(pending);
+        if batch.is_empty() {
             return;
         }
-        let batch = std::mem::take(&mut state.batch);
-        let count = std::mem::take(&mut state.waiting);
-        let journal = self.open(&mut state, policy).map_err(AppendError::from);
-        let written = journal.and_then(|journal| journal.append_lines(&batch));
+        let journal = self.open(policy).map_err(AppendError::from);
+        let written = journal.and_then(|journal| {
+            journal.append_lines(&batch)?;
+            self.bytes.store(journal.bytes(), Relaxed);
+            Ok(())
+        });
+        let mut problem = lock(&self.problem);
         match written {
-            Ok(_) if state.problem.take().is_some() => tracing::info!("contacts are logged again"),
-            Ok(_) => {}
+            Ok(()) if problem.take().is_some() => tracing::info!("first contacts are logged again"),
+            Ok(()) => {}
             Err(error) => {
                 self.unwritten.fetch_add(count, Relaxed);
-                let problem = format!("first contacts are not logged: {error}");
-                if state.problem.is_none() {
-                    tracing::error!("{problem}");
+                let new = format!("first contacts are not logged: {error}");
+                if problem.is_none() {
+                    tracing::error!("{new}");
                 }
-                state.problem = Some(problem);
+                *problem = Some(new);
             }
         }
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Pipeline {
     /// Takes a first contact for the log.
     pub(crate) fn take_contact(&self, event: ContactEvent) {
+        let ContactEvent { sender, workload } = event;
         let policy = self.policy();
+        let wanted = &policy.workloads.environment;
+        let mut cgroups = lock(&self.contacts.cgroups);
+        let mut workload = match cgroups.workload(sender.cgroup_id, wanted) {
+            // A cgroup within the workload has gone before anybody looked.
+            gone if gone.cgroup.is_empty() => cgroups.workload(workload, wanted),
+            found => found,
+        };
+        drop(cgroups);
+        self.names.fill_or_ask(&mut workload);
+        let is_nameless = workload.container_id.is_some() && workload.container.is_none();
+        let contact = Contact {
+            time: clock::timestamp(sender.boot_ns),
+            process: process_of(&sender),
+            workload,
+            destination: sender.destination,
+        };
+        if is_nameless {
+            lock(&self.contacts.pending).unnamed.push(contact);
+        } else {
+            self.log_contact(contact, &policy);
+        }
+    }
+
+    /// With the names that are known now, and nothing in it of a secret rule.
+    fn log_contact(&self, mut contact: Contact, policy: &Policy) {
         let (Some(table), _) = self.tables_for(0) else {
             return;
         };
         let veil = Veil::new(&table, None, policy.journal.command_lines);
-        let ContactEvent { sender, workload } = event;
-        let wanted = &policy.workloads.environment;
-        let mut state = self.contacts.state();
-        let mut workload = match state.cgroups.workload(sender.cgroup_id, wanted) {
-            // A cgroup within it has gone before anybody looked.
-            gone if gone.cgroup.is_empty() => state.cgroups.workload(workload, wanted),
-            found => found,
-        };
-        drop(state);
-        self.names.fill_or_ask(&mut workload);
+        self.names.fill(&mut contact.workload);
         // Long, and of no help to whoever looks for one workload.
-        workload.labels.clear();
-        veil.workload(&mut workload);
-        let contact = Contact {
-            time: clock::timestamp(sender.boot_ns),
-            process: process_of(&sender, &veil),
-            workload,
-            destination: sender.destination,
-        };
-        self.contacts.add(&contact, &policy);
+        contact.workload.labels.clear();
+        veil.workload(&mut contact.workload);
+        if let Some(process) = &mut contact.process {
+            process.comm = veil.comm(&process.comm);
+        }
+        if self.contacts.add(&contact) {
+            self.contacts.write(policy);
+        }
+    }
+
+    /// Those that waited for a name since they were taken.
+    fn unnamed_contacts(&self) -> Vec<Contact> {
+        std::mem::take(&mut lock(&self.contacts.pending).unnamed)
+    }
+
+    /// Writes these, and all that wait for nothing.
+    fn write_contacts(&self, unnamed: Vec<Contact>) {
+        let policy = self.policy();
+        for contact in unnamed {
+            self.log_contact(contact, &policy);
+        }
+        self.contacts.write(&policy);
+    }
+
+    /// Removes the contacts of a user or of a workload. Returns how many.
+    pub(crate) fn forget_contacts(&self, subject: &Subject) -> Result<u64, JournalError> {
+        self.write_contacts(self.unnamed_contacts());
+        match self.contacts.existing(&self.policy())? {
+            Some(journal) => Ok(journal.forget(subject)?.removed),
+            None => Ok(0),
+        }
     }
 }
 
 /// None where nobody saw who made the socket.
-fn process_of(sender: &Sender, veil: &Veil) -> Option<ContactProcess> {
+fn process_of(sender: &Sender) -> Option<ContactProcess> {
     (sender.pid != 0).then(|| ContactProcess {
         pid: sender.pid,
         parent_pid: sender.parent_pid,
         start_boot_ns: sender.start_boot_ns,
         uid: sender.uid,
-        comm: veil.comm(&sender.comm),
+        comm: sender.comm.clone(),
     })
 }
 
-/// Starts the thread. It ends when `stop` is set, with everything written that was there.
+/// Starts the thread. It ends when `stop` is set; what is in the ring then, the next agent takes.
 pub(crate) fn start(
     agent: Arc<Agent>,
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, AgentError> {
     let body = move || {
-        let take = |bytes: &[u8]| agent.pipeline.take_bytes(bytes);
+        let pipeline = &agent.pipeline;
+        let take = |bytes: &[u8]| pipeline.take_bytes(bytes);
         let stream = match agent.with_kernel(|kernel| kernel.contacts(take)) {
             Ok(stream) => stream,
             Err(error) => {
@@ -224,20 +272,18 @@ pub(crate) fn start(
                 return;
             }
         };
-        loop {
-            let is_last = stop.load(Relaxed);
+        while !stop.load(Relaxed) {
+            let unnamed = pipeline.unnamed_contacts();
             let taken = stream.drain(MOST_TAKEN).unwrap_or_else(|error| {
                 tracing::error!("{error}");
                 0
             });
-            agent.pipeline.contacts.write(&agent.policy());
-            if is_last {
-                return;
-            }
+            pipeline.write_contacts(unnamed);
             if taken < MOST_TAKEN {
                 std::thread::park_timeout(WAIT);
             }
         }
+        pipeline.write_contacts(pipeline.unnamed_contacts());
     };
     let thread = std::thread::Builder::new().name("contacts".to_owned());
     thread

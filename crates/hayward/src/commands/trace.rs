@@ -45,6 +45,11 @@ pub(crate) fn trace(asked: &TraceArguments, json: bool) -> Result<(), Failure> {
             }
         }
         Err(JournalError::Missing { .. }) => {}
+        Err(JournalError::Read { path, source }) => {
+            let (path, help) = (path.display(), "run this as root");
+            let message = format!("cannot read the log of contacts at {path}: {source}; {help}");
+            return Err(Failure::Other(anyhow::anyhow!(message)));
+        }
         Err(error) => return Err(error.into()),
     }
     if found.is_empty() {
