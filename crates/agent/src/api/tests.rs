@@ -88,6 +88,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
         started: Instant::now(),
         adopted: false,
         notices: Mutex::new(Vec::new()),
+        frames_unseen: Mutex::default(),
     })
 }
 
