@@ -275,7 +275,7 @@ pub(crate) enum Command {
     /// Write settings and rules from those of another tool.
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Remove the records of a user id, of a workload, or of a JupyterHub user.
+    /// Remove the records and the logged contacts of a user id, of a workload, or of a JupyterHub user.
     Forget {
         /// A user id, a workload's name, or that of a JupyterHub user.
         subject: String,
