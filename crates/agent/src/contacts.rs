@@ -211,12 +211,7 @@ impl Pipeline {
         };
         let veil = Veil::new(&table, None, policy.journal.command_lines);
         self.names.fill(&mut contact.workload);
-        // Long, and of no help to whoever looks for one workload.
-        contact.workload.labels.clear();
-        veil.workload(&mut contact.workload);
-        if let Some(process) = &mut contact.process {
-            process.comm = veil.comm(&process.comm);
-        }
+        mask(&mut contact, &veil);
         if self.contacts.add(&contact) {
             self.contacts.write(policy);
         }
@@ -243,6 +238,15 @@ impl Pipeline {
             Some(journal) => Ok(journal.forget(subject)?.removed),
             None => Ok(0),
         }
+    }
+}
+
+fn mask(contact: &mut Contact, veil: &Veil) {
+    // Long, and of no help to whoever looks for one workload.
+    contact.workload.labels.clear();
+    veil.workload(&mut contact.workload);
+    if let Some(process) = &mut contact.process {
+        process.comm = veil.comm_alone(&process.comm);
     }
 }
 
@@ -289,4 +293,72 @@ pub(crate) fn start(
     thread
         .spawn(body)
         .map_err(|source| AgentError::Thread { source })
+}
+
+#[cfg(test)]
+mod tests {
+    use hayward_model::Destination;
+    use hayward_record::CommandLines;
+    use hayward_rules::{Rule, table::CommandTable};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// What is written of a contact of `/tmp/a-miner` where this rule is in force.
+    fn written(rule: Rule) -> String {
+        let table = CommandTable::compile(vec![rule], 1, |_| 0).expect("a good rule");
+        let veil = Veil::new(&Arc::new(table), None, CommandLines::Masked);
+        let mut contact = Contact {
+            time: Timestamp::UNIX_EPOCH,
+            process: Some(ContactProcess {
+                pid: 41,
+                parent_pid: 40,
+                start_boot_ns: 7,
+                uid: 1000,
+                comm: "a-miner".to_owned(),
+            }),
+            workload: hayward_workload::name(1, "/of-a-miner/x"),
+            destination: Destination {
+                address: [192, 0, 2, 1].into(),
+                port: Some(22),
+                protocol: "tcp".to_owned(),
+            },
+        };
+        contact.workload.labels = [("a".to_owned(), "b".to_owned())].into();
+        mask(&mut contact, &veil);
+        serde_json::to_string(&contact).expect("JSON")
+    }
+
+    fn rule(secret: bool) -> Rule {
+        Rule {
+            secret,
+            ..Rule::new("a", "test", 1)
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_secret_rule_is_logged_and_no_labels_are() {
+        let banned = |secret| Rule {
+            banned: vec![b"a-miner".to_vec()],
+            ..rule(secret)
+        };
+        let whole = written(banned(false));
+        assert!(
+            whole.contains("a-miner") && !whole.contains("labels"),
+            "{whole}"
+        );
+        let masked = written(banned(true));
+        assert!(
+            !masked.contains("miner") && masked.contains("192.0.2.1"),
+            "{masked}"
+        );
+        // Of the executable's path the kernel tells nothing but its end.
+        for glob in ["/tmp/a-miner", "/tmp/*-min[e]r"] {
+            let named = Rule {
+                executable: vec![glob.to_owned()],
+                ..rule(true)
+            };
+            assert!(!written(named).contains("\"comm\":\"a-miner\""), "{glob}");
+        }
+    }
 }

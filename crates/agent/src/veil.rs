@@ -71,8 +71,17 @@ impl Veil {
         process.executable = self.text(&process.executable, path_cut);
     }
 
-    /// Masks the kernel's name of a program.
-    pub(crate) fn comm(&self, comm: &str) -> String {
+    /// Masks the kernel's name of a program of which nothing else is known. Any may be of an executable that a secret rule
+    /// names.
+    pub(crate) fn comm_alone(&self, comm: &str) -> String {
+        let named = |secrets: &Secrets| secrets.names_executable(&[], true);
+        if self.secrets().any(named) {
+            return MASK.to_owned();
+        }
+        self.comm(comm)
+    }
+
+    fn comm(&self, comm: &str) -> String {
         self.text(comm, at_end(comm.len() >= COMM_BYTES))
     }
 
