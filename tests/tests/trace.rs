@@ -289,6 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_container_made_within_it_and_removed_again_leads_to_the_container() {
+        let host = guarding("{}");
+        host.pause_agent();
+        let inner = host.inside.join(CONTAINER).join("inner");
+        fs::create_dir_all(&inner).expect("cgroups");
+        let mut workload = NetworkWorkload::new(&inner);
+        workload.all(&[("scan 10.2.0.1 22 22", "ECONNREFUSED:1")]);
+        drop(workload);
+        host.wait_until("an empty cgroup", || fs::remove_dir(&inner).is_ok());
+        host.resume_agent();
+        let line = wait_for(&host, "10.2.0.1", 1).remove(0);
+        assert_eq!(line["workload"]["container_id"], CONTAINER[7..71], "{line}");
+    }
+
+    #[test]
     fn who_is_forgotten_is_gone_from_the_log_and_others_stay() {
         let host = guarding("{}");
         let _workload = container(&host);
