@@ -73,6 +73,7 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
             rate: 1_000,
             block: Duration::from_secs(600),
             deny_packet_sockets: false,
+            log: false,
         },
         pins: host.pins.clone(),
         root_cgroup: fs::metadata(&host.cgroup)?.ino(),

@@ -16,6 +16,7 @@ use hayward_rules::{RulesError, table::TableError};
 use hayward_tell::{Tell, TellError};
 use hayward_workload::own_cgroup;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     compat::Cryptnono,
@@ -79,6 +80,16 @@ pub enum AgentError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+/// How much was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgot {
+    /// Records of the journal.
+    pub removed: u64,
+    /// Lines of the log of first contacts.
+    #[serde(default)]
+    pub contacts: u64,
 }
 
 /// The agent.
@@ -165,16 +176,18 @@ impl Agent {
         Ok(())
     }
 
-    /// Removes the records of a user (a number) or of a workload (its name). Returns how many.
-    pub fn forget(&self, subject: &str, actor: Actor) -> Result<u64, AgentError> {
-        let forgotten = self
-            .pipeline
-            .recorder
-            .journal()?
-            .forget(&Subject::from(subject))?;
-        let detail = format!("{} records removed", forgotten.removed);
+    /// Removes the records and the logged contacts of a user (a number) or of a workload (its name).
+    pub fn forget(&self, subject: &str, actor: Actor) -> Result<Forgot, AgentError> {
+        let subject = Subject::from(subject);
+        let journal = self.pipeline.recorder.journal()?;
+        let removed = journal.forget(&subject)?.removed;
+        let contacts = self.pipeline.forget_contacts(&subject)?;
+        let detail = match contacts {
+            0 => format!("{removed} records removed"),
+            _ => format!("{removed} records and {contacts} contacts removed"),
+        };
         self.record_act(Action::Forgot, None, Some(actor), detail);
-        Ok(forgotten.removed)
+        Ok(Forgot { removed, contacts })
     }
 
     /// Records something that concerns the whole agent.
@@ -274,6 +287,9 @@ impl Agent {
         self.refresh_metrics();
         if let Err(error) = self.pipeline.recorder.tidy() {
             tracing::error!("the journal cannot be tidied: {error}");
+        }
+        if let Err(error) = self.pipeline.contacts.tidy(&self.policy()) {
+            tracing::error!("the log of contacts cannot be tidied: {error}");
         }
     }
 
@@ -396,6 +412,7 @@ impl Agent {
             .into_iter()
             .chain(listening)
             .chain(unseen)
+            .chain(self.pipeline.contacts.problem())
             .chain(privileges)
             .chain(nameless)
             .chain(self.elsewhere())

@@ -300,8 +300,7 @@ async fn forget(
         let message = "name a user id or a workload".to_owned();
         return Err(ApiError(StatusCode::UNPROCESSABLE_ENTITY, message));
     }
-    let removed = agent.forget(&request.subject, actor)?;
-    Ok(Json(serde_json::json!({ "removed": removed })))
+    Ok(Json(agent.forget(&request.subject, actor)?))
 }
 
 async fn workloads(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<WorkloadReport>>, ApiError> {

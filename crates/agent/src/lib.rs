@@ -12,6 +12,7 @@ mod breaker;
 mod canary;
 mod clock;
 mod compat;
+mod contacts;
 mod describe;
 mod egress;
 mod elsewhere;
@@ -52,7 +53,7 @@ mod why;
 mod workloads;
 
 pub use act::{ActReport, ActRequest};
-pub use agent::{Agent, AgentError};
+pub use agent::{Agent, AgentError, Forgot};
 pub use api::{ForgetRequest, ForgiveRequest, OffRequest, ReloadRequest, ResetRequest, serve};
 pub use bans::{BanReport, bans_of};
 pub use breaker::TripReport;

@@ -54,6 +54,9 @@ impl Agent {
             metrics.set_denied(guard, counters.outbound_denied);
             metrics.set_events_lost(guard, "ring-full", counters.outbound_lost);
             metrics.set_events_lost(guard, "no-room", counters.outbound_no_room);
+            metrics.set_events_lost(guard, "log-ring-full", counters.outbound_log_lost);
+            metrics.set_events_lost(guard, "log-unwritten", self.pipeline.contacts.unwritten());
+            metrics.set_contacts_bytes(self.pipeline.contacts.bytes());
             let guard = Guard::Pool;
             metrics.set_checked(guard, counters.pool_checked);
             metrics.set_denied(guard, counters.pool_denied);

@@ -45,6 +45,7 @@ pub(crate) fn limits(settings: &OutboundSettings) -> OutboundLimits {
         rate: settings.rate,
         block: settings.block,
         deny_packet_sockets: settings.packet_sockets != PacketSockets::Observe,
+        log: settings.log.enabled,
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     bans::BanLists,
     breaker::{self, Breaker},
     canary::CANARY_RULE,
+    contacts::Contacts,
     describe,
     egress::Refusals,
     kept::Ended,
@@ -82,6 +83,8 @@ pub struct Pipeline {
     /// The same two of the guard `pool`.
     pub(crate) pool_canary: AtomicU64,
     pub(crate) pool_refusals: Mutex<Refusals>,
+    /// The log of first contacts.
+    pub(crate) contacts: Contacts,
     /// Ban lists in force.
     pub(crate) bans: Mutex<BanLists>,
     /// Where clients get what the sensor of `randomx` sees, while they ask for it.
@@ -115,6 +118,7 @@ impl Pipeline {
             Event::Egress(event) => self.take_egress(event),
             Event::Outbound(event) => self.take_outbound(event),
             Event::Pool(event) => self.take_pool(event),
+            Event::Contact(event) => self.take_contact(event),
         }
     }
 

@@ -33,6 +33,7 @@ use crate::{
     breaker::Breaker,
     canary, clock,
     compat::Cryptnono,
+    contacts::{self, Contacts},
     egress, events,
     kept::{Ended, Kept},
     names::{self, Names},
@@ -132,6 +133,7 @@ impl Agent {
         let (mut breaker, problem) = Breaker::open(&policy.journal.path);
         notices.extend(problem);
         let names = Names::keeping_records_beside(&policy.journal.path);
+        let contacts = Contacts::below(&policy.journal.path, &mount);
         let policy = egress::number(policy)?;
         let judges = may_quarantine(&policy, &table) || restrictions.quarantine_any();
         let options = KernelOptions {
@@ -166,6 +168,7 @@ impl Agent {
                 pool_canary: AtomicU64::new(0),
                 pool_refusals: Mutex::default(),
                 refusals: Mutex::default(),
+                contacts,
                 bans: Mutex::default(),
                 ended_before,
                 seen: Mutex::default(),
@@ -223,6 +226,9 @@ impl Agent {
             self.forget_old_lists();
             self.weigh_contacts();
             threads.push(events::start(self.clone(), stop.clone())?);
+            if self.policy().lists(Guard::Outbound) && self.carries(Guard::Outbound) {
+                threads.push(contacts::start(self.clone(), stop.clone())?);
+            }
             for guard in Guard::ALL {
                 self.prove(guard);
             }

@@ -63,13 +63,26 @@ impl Veil {
         let kept = line.len() - 2 * grown + 1;
         let line_cut = kept < process.command_line_bytes as usize;
         process.command_line = self.line(&process.command_line, at_end(line_cut));
-        let comm_cut = process.comm.len() >= COMM_BYTES;
-        process.comm = self.text(&process.comm, at_end(comm_cut));
+        process.comm = self.comm(&process.comm);
         let path_cut = Cut {
             start: path_cut,
             end: false,
         };
         process.executable = self.text(&process.executable, path_cut);
+    }
+
+    /// Masks the kernel's name of a program of which nothing else is known. Any may be of an executable that a secret rule
+    /// names.
+    pub(crate) fn comm_alone(&self, comm: &str) -> String {
+        let named = |secrets: &Secrets| secrets.names_executable(&[], true);
+        if self.secrets().any(named) {
+            return MASK.to_owned();
+        }
+        self.comm(comm)
+    }
+
+    fn comm(&self, comm: &str) -> String {
+        self.text(comm, at_end(comm.len() >= COMM_BYTES))
     }
 
     /// Masks the bytes around a match, which begin and end anywhere. Where the match is of a secret rule, `wholly`.

@@ -98,8 +98,9 @@ impl Veths {
         self.names.clear();
         self.complete = false;
         let mut request = [0; MESSAGE_HEADER + LINK_HEADER];
+        let length = u32::try_from(request.len()).unwrap_or(u32::MAX);
         let mut message = NetlinkBuffer::new(&mut request);
-        message.set_length((MESSAGE_HEADER + LINK_HEADER) as u32);
+        message.set_length(length);
         message.set_message_type(RTM_GETLINK);
         message.set_flags(NLM_F_REQUEST | NLM_F_DUMP);
         send(&self.socket, &request, SendFlags::empty())?;

@@ -1,6 +1,7 @@
 //! The command line: what `hayward --help` shows.
 
 mod rules;
+mod trace;
 mod values;
 
 use std::{path::PathBuf, time::Duration};
@@ -10,6 +11,7 @@ use hayward_model::{Action, Guard};
 use hayward_respond::{Grace, Share};
 
 pub(crate) use rules::{Keys, RulesCommand};
+pub(crate) use trace::{Sought, TraceArguments};
 use values::{action, duration, grace, since};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
@@ -139,6 +141,8 @@ pub(crate) enum Command {
         /// The record's id.
         id: String,
     },
+    /// Say which workload and process got in touch with an address that an abuse letter names; works without the agent.
+    Trace(TraceArguments),
     /// Print what the guard `randomx` sees, as JSON lines.
     ///
     /// Each is of a thread that does not only round to nearest.
@@ -271,7 +275,7 @@ pub(crate) enum Command {
     /// Write settings and rules from those of another tool.
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Remove the records of a user id, of a workload, or of a JupyterHub user.
+    /// Remove the records and the logged contacts of a user id, of a workload, or of a JupyterHub user.
     Forget {
         /// A user id, a workload's name, or that of a JupyterHub user.
         subject: String,

@@ -41,6 +41,8 @@ struct bpf_spin_lock {
 };
 
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+/* A ring is read when its reader comes by. */
+enum { BPF_RB_NO_WAKEUP = 1 };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_CLONE = 1 << 9 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1, BPF_SK_STORAGE_GET_F_CREATE = 1 };
 /* Which helpers the kernel has. */

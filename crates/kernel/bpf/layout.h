@@ -117,6 +117,7 @@ enum cell {
 	CELL_OUTBOUND_BLOCK,  /* ns for which whoever scans makes no first contact */
 	CELL_OFF_POOL,	      /* as CELL_OFF_COMMAND */
 	CELL_PACKET_SOCKETS,  /* what becomes of frames of packet sockets: PACKET_SOCKETS_* */
+	CELL_OUTBOUND_LOG,    /* not 0: first contacts are handed to the agent, for its log */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 7
@@ -235,6 +236,8 @@ enum counter {
 	COUNT_POOL_EVENTS, /* events generated: sent + lost */
 	COUNT_POOL_LOST,
 	COUNT_POOL_NO_ROOM, /* nothing could be kept of a connection */
+	COUNT_OUTBOUND_LOGGED, /* first contacts that were handed to the agent for its log: sent + lost */
+	COUNT_OUTBOUND_LOG_LOST,
 	COUNT_MAX,
 };
 
@@ -245,6 +248,7 @@ enum counter {
 #define EVENT_EGRESS 4
 #define EVENT_OUTBOUND 5
 #define EVENT_POOL 6
+#define EVENT_CONTACT 7
 
 enum exec_verdict {
 	EXEC_KILLED = 1,

@@ -11,6 +11,7 @@
 #include "frames.h"
 #include "headers.h"
 #include "contacts.h"
+#include "contact_log.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -149,6 +150,7 @@ static __always_inline int make_contact(const struct origin *origin, const struc
 	}
 	count(COUNT_OUTBOUND_CONTACTS, 1);
 	bpf_map_update_elem(&outbound_contacts, key, &contact, BPF_ANY);
+	log_contact(origin, target, limits.now);
 	return ALLOW;
 }
 

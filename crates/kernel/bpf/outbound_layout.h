@@ -77,3 +77,19 @@ struct outbound_event {
 	u8 address[16];
 	char comm[16];
 };
+
+/* A first contact, for the log. */
+struct contact_event {
+	u32 type;
+	u32 protocol;
+	u64 boot_ns;
+	u64 cgroup_id; /* of the socket */
+	u64 start_boot_ns; /* of the process; 0 where it is not known */
+	u32 pid;	   /* so too */
+	u32 parent_pid;
+	u32 uid;
+	u32 port;
+	u8 address[16];
+	char comm[16];
+	u64 workload; /* the cgroup that is the whole workload */
+};

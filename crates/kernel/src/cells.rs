@@ -67,6 +67,8 @@ pub enum Cell {
     OffPool,
     /// What becomes of frames of packet sockets: 0 = judged as other packets are, 1 = denied.
     PacketSockets,
+    /// Not 0: first contacts are handed to the agent, for its log.
+    OutboundLog,
 }
 
 /// Off for good, until `on`.

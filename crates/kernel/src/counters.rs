@@ -100,6 +100,10 @@ pub struct Counters {
     pub pool_lost: u64,
     /// Connections of which nothing could be kept.
     pub pool_no_room: u64,
+    /// First contacts that were handed to the agent for its log: sent and lost.
+    pub outbound_logged: u64,
+    /// Of those, for which the ring had no room.
+    pub outbound_log_lost: u64,
 }
 
 /// What the `randomx` guard's sensor saw on one processor.
@@ -114,7 +118,7 @@ pub struct RoundingCounts {
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 45] = [
+const NAMES: [&str; 47] = [
     "checked",
     "out_of_scope",
     "off",
@@ -160,6 +164,8 @@ const NAMES: [&str; 45] = [
     "pool_events",
     "pool_lost",
     "pool_no_room",
+    "outbound_logged",
+    "outbound_log_lost",
 ];
 
 impl Counters {
@@ -204,7 +210,7 @@ impl Counters {
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 45] {
+    fn in_order(&mut self) -> [&mut u64; 47] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -251,6 +257,8 @@ impl Counters {
             &mut self.pool_events,
             &mut self.pool_lost,
             &mut self.pool_no_room,
+            &mut self.outbound_logged,
+            &mut self.outbound_log_lost,
         ]
     }
 }

@@ -356,6 +356,7 @@ impl Kernel {
             (Cell::OutboundRate, u64::from(outbound.rate)),
             (Cell::OutboundBlock, ns(outbound.block)),
             (Cell::PacketSockets, u64::from(outbound.deny_packet_sockets)),
+            (Cell::OutboundLog, u64::from(outbound.log)),
         ] {
             self.cells.set(cell, value)?;
         }
@@ -402,6 +403,14 @@ impl Kernel {
             maps.push(map);
         }
         EventStream::open(maps, consume)
+    }
+
+    /// The same for first contacts. Nobody is woken for these: they wait for [`EventStream::drain`].
+    pub fn contacts<'a>(
+        &self,
+        consume: impl FnMut(&[u8]) + 'a,
+    ) -> Result<EventStream<'a>, KernelError> {
+        EventStream::open(vec![self.pins.open("outbound_log")?], consume)
     }
 }
 

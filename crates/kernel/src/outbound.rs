@@ -42,6 +42,8 @@ pub struct OutboundLimits {
     pub block: Duration,
     /// No frame of a packet socket leaves a network of a workload's own, whatever it is.
     pub deny_packet_sockets: bool,
+    /// First contacts are handed out by [`crate::Kernel::contacts`].
+    pub log: bool,
 }
 
 /// The pinned maps.

@@ -43,4 +43,12 @@ impl<'a> EventStream<'a> {
             result => result.doing(|| "read the event rings".to_owned()),
         }
     }
+
+    /// Hands over what there is without waiting, at most so many. Returns how many that were.
+    pub fn drain(&self, most: usize) -> Result<usize, KernelError> {
+        let taken = self.ring.consume_raw_n(most);
+        usize::try_from(taken)
+            .map_err(|_| libbpf_rs::Error::from_raw_os_error(-taken))
+            .doing(|| "read the event rings".to_owned())
+    }
 }

@@ -3,9 +3,9 @@
 use std::net::Ipv6Addr;
 
 use hayward_model::{
-    CgroupEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent, KernelVerdict,
-    OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample, ScanEvidence, Sender,
-    UnscannedCause, joined,
+    CgroupEvent, ContactEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent,
+    KernelVerdict, OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample,
+    ScanEvidence, Sender, UnscannedCause, joined,
 };
 
 /// `struct exec_event` of `bpf/layout.h`, up to the command line.
@@ -22,6 +22,7 @@ const EVENT_CGROUP: u32 = 3;
 const EVENT_EGRESS: u32 = 4;
 const EVENT_OUTBOUND: u32 = 5;
 const EVENT_POOL: u32 = 6;
+const EVENT_CONTACT: u32 = 7;
 /// `struct cgroup_event`: its path.
 const CGROUP_PATH_OFFSET: usize = 16;
 /// `struct pool_event`: its message.
@@ -67,6 +68,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
         EVENT_EGRESS => egress(bytes).map(Event::Egress),
         EVENT_OUTBOUND => outbound(bytes).map(Event::Outbound),
         EVENT_POOL => pool(bytes).map(Event::Pool),
+        EVENT_CONTACT => contact(bytes).map(Event::Contact),
         other => Err(WireError::UnknownType(other)),
     }
 }
@@ -252,6 +254,15 @@ fn outbound(bytes: &[u8]) -> Result<OutboundEvent, WireError> {
             waiting: u32_at(bytes, 76)?,
             destinations: Vec::new(),
         },
+    })
+}
+
+/// `struct contact_event` of `bpf/outbound_layout.h`.
+fn contact(bytes: &[u8]) -> Result<ContactEvent, WireError> {
+    let destination = endpoint(u32_at(bytes, 4)?, bytes, 44)?;
+    Ok(ContactEvent {
+        sender: sender(bytes, 64, false, destination)?,
+        workload: u64_at(bytes, 80)?,
     })
 }
 

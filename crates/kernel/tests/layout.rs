@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use hayward_kernel::Cell;
+    use hayward_kernel::{Cell, Counters};
     use hayward_model::{Guard, Mode, ScopePolicy};
     use hayward_rules::table::layout::{
         Header, MAX_GROUPS, MAX_SCOPE_ENTRIES, SCOPE_PATH, TABLE_MAGIC,
@@ -85,6 +85,17 @@ mod tests {
     }
 
     #[test]
+    fn the_counters_are_the_same() {
+        let mut names = enumerators("counter");
+        assert_eq!(names.pop().as_deref(), Some("COUNT_MAX"));
+        let read: Vec<_> = Counters::default()
+            .by_name()
+            .map(|(name, _)| format!("COUNT_{}", name.to_uppercase()))
+            .collect();
+        assert_eq!(names, read);
+    }
+
+    #[test]
     fn the_cells_are_the_same() {
         let names = enumerators("cell");
         for (cell, name) in [
@@ -103,6 +114,8 @@ mod tests {
             (Cell::Layout, "CELL_LAYOUT"),
             (Cell::HostMounts, "CELL_HOST_MOUNTS"),
             (Cell::OffPool, "CELL_OFF_POOL"),
+            (Cell::PacketSockets, "CELL_PACKET_SOCKETS"),
+            (Cell::OutboundLog, "CELL_OUTBOUND_LOG"),
         ] {
             assert_eq!(names[cell as usize], name);
         }

@@ -9,8 +9,10 @@ mod place;
 
 #[cfg(test)]
 mod tests {
-    use hayward_kernel::{Counters, Kernel, KernelOptions, Outbound, Pins, boot_ns};
-    use hayward_model::{Guard, Mode, ScopePolicy};
+    use std::cell::RefCell;
+
+    use hayward_kernel::{Counters, Kernel, KernelOptions, Outbound, Pins, boot_ns, wire::decode};
+    use hayward_model::{ContactEvent, Event, Guard, Mode, ScopePolicy};
     use hayward_rules::table::ScopeTable;
 
     use crate::{
@@ -20,13 +22,20 @@ mod tests {
 
     /// A kernel side that judges all below `box`.
     fn kernel(place: &Place, mode: Mode) -> (Kernel, Outbound) {
-        let policy = ScopePolicy::of(Guard::Outbound, mode);
-        let scope = ScopeTable::compile(&[(".*/box(/.*)?".to_owned(), policy)]).expect("a scope");
-        let options = KernelOptions {
+        kernel_with(&options(place), mode)
+    }
+
+    fn options(place: &Place) -> KernelOptions {
+        KernelOptions {
             network: vec![Guard::Outbound],
             ..place.options()
-        };
-        let kernel = Kernel::load(&options, &[0], scope.words());
+        }
+    }
+
+    fn kernel_with(options: &KernelOptions, mode: Mode) -> (Kernel, Outbound) {
+        let policy = ScopePolicy::of(Guard::Outbound, mode);
+        let scope = ScopeTable::compile(&[(".*/box(/.*)?".to_owned(), policy)]).expect("a scope");
+        let kernel = Kernel::load(options, &[0], scope.words());
         let mut kernel = kernel.expect("the kernel side loads");
         assert!(
             kernel.failure(Guard::Outbound).is_none(),
@@ -34,12 +43,108 @@ mod tests {
             kernel.failure(Guard::Outbound)
         );
         kernel.activate().expect("the programs attach");
-        let outbound = Outbound::open(&Pins::new(&place.pins)).expect("pinned maps");
+        let outbound = Outbound::open(&Pins::new(&options.pins)).expect("pinned maps");
         (kernel, outbound)
     }
 
     fn counters(kernel: &Kernel) -> Counters {
         kernel.counters().expect("counters")
+    }
+
+    /// What is told of first contacts from now on until `drain`.
+    fn told(kernel: &Kernel, most: usize) -> Vec<ContactEvent> {
+        let events = RefCell::new(Vec::new());
+        let take = |bytes: &[u8]| events.borrow_mut().push(decode(bytes));
+        let stream = kernel.contacts(take).expect("a ring");
+        let taken = stream.drain(most).expect("readable");
+        drop(stream);
+        let events = events.into_inner();
+        assert_eq!(events.len(), taken);
+        let contacts = events.into_iter().map(|event| match event {
+            Ok(Event::Contact(contact)) => contact,
+            other => panic!("no contact: {other:?}"),
+        });
+        contacts.collect()
+    }
+
+    #[test]
+    fn a_first_contact_is_told_once_and_none_of_whoever_is_blocked() {
+        let place = Place::new("told");
+        let mut options = options(&place);
+        options.outbound.log = true;
+        let (kernel, _outbound) = kernel_with(&options, Mode::Enforce);
+        let container = place.group(&format!("box/docker-{}.scope", "a".repeat(64)));
+        let inner = container.join("inner");
+        std::fs::create_dir(&inner).expect("a cgroup");
+        let mut workload = Workload::new(&inner);
+        let before = boot_ns();
+        workload.all(&[
+            ("listen web SOCK_STREAM 10.1.0.1 80", "ok"),
+            ("make a 4 SOCK_STREAM", "ok"),
+            ("connect a 10.1.0.1 80", "ok"),
+            ("make b 4 SOCK_STREAM", "ok"),
+            ("connect b 10.1.0.1 80", "ok"),
+            ("make c 6 SOCK_DGRAM", "ok"),
+            ("send_to c x fd02::1 53", "ok"),
+            ("send_to c y fd02::1 53", "ok"),
+        ]);
+        // The rest waits for the next time.
+        let mut first = told(&kernel, 1);
+        let contact = first.remove(0);
+        assert_eq!(contact.sender.destination.to_string(), "tcp 10.1.0.1:80");
+        assert_eq!(contact.sender.comm, "python3");
+        assert!(contact.sender.pid > 0 && contact.sender.start_boot_ns < before);
+        assert!((before..boot_ns()).contains(&contact.sender.boot_ns));
+        assert_eq!(contact.sender.cgroup_id, id_of(&inner));
+        assert_eq!(contact.workload, id_of(&container));
+        let second: Vec<_> = told(&kernel, 100)
+            .iter()
+            .map(|contact| contact.sender.destination.to_string())
+            .collect();
+        assert_eq!(second, ["udp [fd02::1]:53"]);
+        workload.does("scan 10.1.0.1 1001 1020");
+        let scanned = told(&kernel, 100).len();
+        assert!((1..10).contains(&scanned), "{scanned}");
+        assert_eq!(workload.does("scan 10.1.0.1 2001 2009"), "EPERM:9");
+        assert_eq!(told(&kernel, 100), []);
+        let counted = counters(&kernel);
+        assert_eq!(counted.outbound_logged, counted.outbound_contacts);
+        assert_eq!(counted.outbound_log_lost, 0);
+    }
+
+    #[test]
+    fn none_is_told_where_none_is_wanted() {
+        let place = Place::new("untold");
+        let mut options = options(&place);
+        let (kernel, _outbound) = kernel_with(&options, Mode::Enforce);
+        let mut workload = Workload::new(&place.group("box"));
+        assert_eq!(workload.does("scan 10.1.0.1 1 1"), "ECONNREFUSED:1");
+        assert_eq!(told(&kernel, 100), []);
+        assert_eq!(counters(&kernel).outbound_logged, 0);
+        // As a reload does.
+        options.outbound.log = true;
+        kernel.write_cells(&options).expect("cells");
+        assert_eq!(workload.does("scan 10.1.0.1 1 2"), "ECONNREFUSED:2");
+        assert_eq!(told(&kernel, 100).len(), 1);
+    }
+
+    #[test]
+    fn what_the_ring_has_no_room_for_is_counted() {
+        let place = Place::new("flood");
+        let mut options = options(&place);
+        options.outbound.log = true;
+        let (kernel, _outbound) = kernel_with(&options, Mode::Observe);
+        let mut workload = Workload::new(&place.group("box"));
+        workload.all(&[("own 10.4.0.1/16", "ok"), ("serve 80", "ok")]);
+        for third in 1..=12 {
+            workload.does(&format!("sweep 10.4.{third}. 1 250 80"));
+        }
+        let counted = counters(&kernel);
+        assert!(counted.outbound_log_lost > 0, "{counted:?}");
+        let told = u64::try_from(told(&kernel, usize::MAX).len()).expect("a number");
+        assert_eq!(counted.outbound_logged, told + counted.outbound_log_lost);
+        // What is told of scans has room all the same.
+        assert_eq!(counted.outbound_lost, 0);
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use hayward_fuzz::{Corpus, throw};
     use hayward_kernel::wire::{WireError, decode};
     use hayward_model::{
-        Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample, UnscannedCause,
+        ContactEvent, Destination, Event, ExecEvent, KernelVerdict, RoundingEvent, RoundingSample,
+        Sender, UnscannedCause,
     };
     use proptest::{collection::vec, prelude::*};
 
@@ -327,6 +330,89 @@ mod tests {
         assert_eq!(decode(&bytes), Err(WireError::BadLength("message")));
     }
 
+    /// What `log_contact` of the guard `outbound` does, after `struct contact_event`.
+    fn encode_contact(destination: &Destination, protocol: u32, words: [u64; 4]) -> Vec<u8> {
+        let [boot_ns, cgroup, start, workload] = words;
+        let mut bytes = vec![0; 88];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        let port = u32::from(destination.port.unwrap_or(0));
+        for (at, word) in [
+            (0, 7),
+            (4, protocol),
+            (32, 41),
+            (36, 40),
+            (40, 1000),
+            (44, port),
+        ] {
+            put(at, &u32::to_ne_bytes(word));
+        }
+        for (at, word) in [(8, boot_ns), (16, cgroup), (24, start), (80, workload)] {
+            put(at, &u64::to_ne_bytes(word));
+        }
+        let address = match destination.address {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        put(48, &address.octets());
+        put(64, b"python3");
+        bytes
+    }
+
+    #[test]
+    fn a_contact_comes_out_as_it_was_put_in_and_cut_it_is_an_error() {
+        let destination = |address: &str, port, protocol: &str| Destination {
+            address: address.parse().expect("an address"),
+            port,
+            protocol: protocol.to_owned(),
+        };
+        for (destination, protocol) in [
+            (destination("192.0.2.7", Some(22), "tcp"), 6),
+            (destination("2001:db8::1", Some(53), "udp"), 17),
+            (destination("2001:db8::1", None, "icmpv6"), 58),
+            (destination("192.0.2.7", None, "47"), 47),
+        ] {
+            let bytes = encode_contact(&destination, protocol, [1, u64::MAX, 3, 4]);
+            let sender = Sender {
+                boot_ns: 1,
+                cgroup_id: u64::MAX,
+                pid: 41,
+                parent_pid: 40,
+                start_boot_ns: 3,
+                uid: 1000,
+                comm: "python3".to_owned(),
+                denied: false,
+                destination,
+            };
+            let event = ContactEvent {
+                sender,
+                workload: 4,
+            };
+            assert_eq!(decode(&bytes), Ok(Event::Contact(event)));
+            for cut in 0..bytes.len() {
+                assert_eq!(decode(&bytes[..cut]), Err(WireError::TooShort(cut)));
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_contacts_never_panic_and_what_is_read_was_there() {
+        let destination = Destination {
+            address: IpAddr::from([192, 0, 2, 7]),
+            port: Some(22),
+            protocol: "tcp".to_owned(),
+        };
+        let whole = encode_contact(&destination, 6, [1, 2, 3, 4]);
+        let words = [0_u32, 7, 8, 65_535, 65_536, u32::MAX].map(u32::to_ne_bytes);
+        throw(1000, &Corpus::new([whole], words).damaged(), |input| {
+            if let Ok(Event::Contact(contact)) = decode(&input.0) {
+                prop_assert!(input.0.len() >= 88);
+                prop_assert!(contact.sender.comm.len() <= 3 * 16);
+                prop_assert_ne!(contact.sender.destination.port, Some(0));
+            }
+            Ok(())
+        });
+    }
+
     #[test]
     fn decoding_damaged_events_never_panics() {
         let mut runner = proptest::test_runner::TestRunner::deterministic();
@@ -345,7 +431,7 @@ mod tests {
     #[test]
     fn decoding_arbitrary_bytes_never_panics() {
         // Behind a header that is right, so that most of it is read as fields.
-        let bytes = (vec(any::<u8>(), 0..2500), 0..7u32, 0..7u32);
+        let bytes = (vec(any::<u8>(), 0..2500), 0..8u32, 0..7u32);
         throw(1000, &bytes, |(mut bytes, kind, verdict)| {
             if kind > 0 && bytes.len() >= 8 {
                 bytes[..4].copy_from_slice(&kind.to_ne_bytes());

@@ -21,6 +21,8 @@ pub enum Event {
     Egress(EgressEvent),
     /// A workload, or a process of it, scans.
     Outbound(OutboundEvent),
+    /// A workload got in touch with somebody for the first time.
+    Contact(ContactEvent),
     /// Somebody mines on a connection.
     Pool(PoolEvent),
 }
@@ -116,6 +118,15 @@ pub struct OutboundEvent {
     pub workload: u64,
     /// What came of its contacts.
     pub scan: ScanEvidence,
+}
+
+/// A first contact, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactEvent {
+    /// Whose it is, and with whom.
+    pub sender: Sender,
+    /// Id of the cgroup that is the whole workload.
+    pub workload: u64,
 }
 
 /// Which program of the guard `egress` saw something.

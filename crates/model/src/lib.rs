@@ -2,6 +2,7 @@
 //!
 //! Plain data that every other crate speaks in. Nothing here does I/O, reads a clock or knows BPF.
 
+mod contact;
 mod event;
 mod finding;
 mod guard;
@@ -10,10 +11,11 @@ mod record;
 mod scope;
 mod workload;
 
+pub use contact::{Contact, ContactProcess};
 pub use event::{
-    CgroupEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent, KernelVerdict,
-    OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample, RunningEvent, Sender,
-    UnscannedCause, joined,
+    CgroupEvent, ContactEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent,
+    KernelVerdict, OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample,
+    RunningEvent, Sender, UnscannedCause, joined,
 };
 pub use finding::{
     Evidence, Finding, MiningEvidence, Outcome, PoolEvidence, ScanEvidence, Verdict,

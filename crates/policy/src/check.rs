@@ -53,6 +53,17 @@ impl Checker {
         self.checked(line, quantity::duration(&text))
     }
 
+    /// How much a journal may have on disk.
+    fn max_bytes(&mut self, text: Option<Spanned<String>>, default: &str) -> Option<u64> {
+        let (line, text) = text.map_or((0, default.to_owned()), |s| (line_of(&s), s.value));
+        let bytes = self.checked(line, quantity::size(&text));
+        if bytes.is_some_and(|bytes| bytes < 2 << 20) {
+            let message = format!("`max: {text}` is too small");
+            self.problem(line, message, "give it at least 2MiB");
+        }
+        bytes
+    }
+
     pub(crate) fn policy(&mut self, raw: Raw) -> Option<Policy> {
         let mode = raw.mode.unwrap_or(Mode::Enforce);
         let guards = match raw.guards {
@@ -115,18 +126,7 @@ impl Checker {
         };
         let lease = self.duration(raw.lease, "24h");
         let keep = self.duration(raw.journal.keep, "7d");
-        let max = raw
-            .journal
-            .max
-            .map_or((0, "1GiB".to_owned()), |s| (line_of(&s), s.value));
-        let max_bytes = self.checked(max.0, quantity::size(&max.1));
-        if max_bytes.is_some_and(|bytes| bytes < 2 << 20) {
-            self.problem(
-                max.0,
-                format!("`max: {}` is too small", max.1),
-                "give the journal at least 2MiB",
-            );
-        }
+        let max_bytes = self.max_bytes(raw.journal.max, "1GiB");
         let listen = self.listen(raw.metrics.listen);
         let cryptnono_listen = self.cryptnono_listen(raw.metrics.cryptnono)?;
         let mut compat_cryptnono = None;

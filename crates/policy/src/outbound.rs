@@ -29,6 +29,19 @@ pub struct OutboundSettings {
     pub reachable: Vec<IpNet>,
     /// What becomes of frames of packet sockets, where they leave a network of the workload's own.
     pub packet_sockets: PacketSockets,
+    /// What is kept of first contacts.
+    pub log: ContactLogSettings,
+}
+
+/// The log of first contacts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContactLogSettings {
+    /// It is written.
+    pub enabled: bool,
+    /// How long contacts are kept.
+    pub keep: Duration,
+    /// The most bytes that the log may have on disk.
+    pub max_bytes: u64,
 }
 
 /// What becomes of what packet sockets send (`AF_PACKET`, `AF_XDP`).

@@ -236,6 +236,47 @@ pub(crate) struct RawOutbound {
     pub(crate) block: Option<Spanned<String>>,
     pub(crate) reachable: Option<Vec<Spanned<String>>>,
     pub(crate) packet_sockets: Option<Spanned<PacketSockets>>,
+    pub(crate) log: Option<Spanned<RawContactLog>>,
+}
+
+/// What is kept of first contacts, or `none`.
+#[derive(Debug, Clone)]
+pub(crate) enum RawContactLog {
+    None,
+    Kept(RawKept),
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawKept {
+    pub(crate) keep: Option<Spanned<String>>,
+    pub(crate) max: Option<Spanned<String>>,
+}
+
+/// As [`RawGuard`], for the sake of its errors.
+impl<'de> Deserialize<'de> for RawContactLog {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RawContactLog;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("none, or how much is kept, such as {keep: 7d, max: 256MiB}")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawContactLog, E> {
+                match text {
+                    "none" => Ok(RawContactLog::None),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawContactLog, A::Error> {
+                RawKept::deserialize(MapAccessDeserializer::new(map)).map(RawContactLog::Kept)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

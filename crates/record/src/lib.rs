@@ -4,6 +4,7 @@
 //! line and one count for each record. Nothing here may stop the agent: a full disk is counted, not raised.
 
 pub mod compat;
+pub mod contacts;
 pub mod id;
 pub mod journal;
 pub mod log;

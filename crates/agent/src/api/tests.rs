@@ -61,6 +61,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             pool_canary: AtomicU64::new(0),
             pool_refusals: Mutex::default(),
             refusals: Mutex::default(),
+            contacts: crate::contacts::Contacts::below(folder, folder),
             bans: std::sync::Mutex::default(),
             seen: Mutex::default(),
             ended_before: crate::kept::Ended::default(),

@@ -17,10 +17,11 @@ mod strikes;
 mod support;
 mod switch;
 mod tell;
+mod trace;
 mod workloads;
 
 use clap::CommandFactory;
-use hayward_agent::Holds;
+use hayward_agent::{Forgot, Holds};
 use hayward_respond::Act;
 
 use crate::{
@@ -44,6 +45,7 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Drill => drill::drill(&socket, json),
         Command::Events { filter, follow } => events::events(&socket, json, &filter, follow),
         Command::Explain { id } => events::explain(&socket, json, &id),
+        Command::Trace(asked) => trace::trace(&asked, json),
         Command::Report { since } => events::report(&socket, json, since),
         Command::Check(config) => judge::check(&config, json),
         Command::Samples { pid, time } => samples::samples(&socket, pid, time),
@@ -94,12 +96,16 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(command) => migrate::migrate(&command, json),
         Command::Forget { subject } => {
             let request = hayward_agent::ForgetRequest { subject };
-            let answer: serde_json::Value = client::post(&socket, "/v1/forget", &request)?;
+            let forgot: Forgot = client::post(&socket, "/v1/forget", &request)?;
             if json {
-                return show::json(&answer);
+                return show::json(&forgot);
             }
-            let removed = answer["removed"].as_u64().unwrap_or(0);
-            show::line(&format!("{} removed", show::count_of(removed, "record")));
+            let mut what = show::count_of(forgot.removed, "record");
+            if forgot.contacts > 0 {
+                what.push_str(" and ");
+                what.push_str(&show::count_of(forgot.contacts, "contact"));
+            }
+            show::line(&format!("{what} removed"));
             Ok(())
         }
         Command::Support => support::support(&socket),

@@ -54,6 +54,7 @@ impl Place {
                 rate: 1_000,
                 block: Duration::from_secs(600),
                 deny_packet_sockets: false,
+                log: false,
             },
             fileless_kill: false,
             unscanned_kill: false,

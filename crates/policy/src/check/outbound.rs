@@ -1,20 +1,23 @@
 //! Settings of the guard `outbound`.
 
+use std::time::Duration;
+
 use hayward_model::{Guard, Mode, Response};
 use hayward_yaml::{Spanned, line_of};
 use ipnet::IpNet;
 
 use super::{Checker, short::full};
 use crate::{
-    OutboundSettings, PacketSockets,
+    ContactLogSettings, OutboundSettings, PacketSockets,
     egress::net_of,
-    raw::{RawGuard, RawOutbound},
+    raw::{RawContactLog, RawGuard, RawKept, RawOutbound},
 };
 
 /// What may be set.
 const IN_FLIGHT: (u32, u32) = (2, 65_536);
 const FAILURES: (u32, u32) = (1, 1_000_000);
 const RATE: (u32, u32) = (1, 1_000_000);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Checker {
     pub(super) fn outbound(&mut self, raw: RawOutbound) -> OutboundSettings {
@@ -24,6 +27,7 @@ impl Checker {
             self.duration(raw.block, "10m"),
         );
         let reachable: Vec<IpNet> = self.entries(raw.reachable, &[], net_of);
+        let log = self.contact_log(raw.log, default.log);
         OutboundSettings {
             enabled: true,
             mode: raw.mode.unwrap_or(Mode::Enforce),
@@ -37,6 +41,27 @@ impl Checker {
             packet_sockets: raw
                 .packet_sockets
                 .map_or(default.packet_sockets, |set| set.value),
+            log,
+        }
+    }
+
+    /// It is written unless settings say `none`.
+    fn contact_log(
+        &mut self,
+        raw: Option<Spanned<RawContactLog>>,
+        default: ContactLogSettings,
+    ) -> ContactLogSettings {
+        let kept = match raw.map(|raw| raw.value) {
+            Some(RawContactLog::None) => return default,
+            Some(RawContactLog::Kept(kept)) => kept,
+            None => RawKept::default(),
+        };
+        let keep = self.duration(kept.keep, "7d");
+        let max_bytes = self.max_bytes(kept.max, "256MiB");
+        ContactLogSettings {
+            enabled: true,
+            keep: keep.unwrap_or(default.keep),
+            max_bytes: max_bytes.unwrap_or(default.max_bytes),
         }
     }
 
@@ -57,6 +82,7 @@ impl Checker {
             ("block", raw.block.as_ref().map(line_of)),
             ("reachable", reachable.map(line_of)),
             ("packet_sockets", raw.packet_sockets.as_ref().map(line_of)),
+            ("log", raw.log.as_ref().map(line_of)),
         ];
         self.refuse_override(Guard::Outbound, general.enabled, line, &lines);
         OutboundSettings {
@@ -88,7 +114,7 @@ impl Checker {
 
 /// Off, and what holds where nothing else is set.
 pub(super) fn no_outbound() -> OutboundSettings {
-    let ten_minutes = std::time::Duration::from_secs(600);
+    let ten_minutes = Duration::from_secs(600);
     OutboundSettings {
         enabled: false,
         mode: Mode::Observe,
@@ -100,5 +126,10 @@ pub(super) fn no_outbound() -> OutboundSettings {
         block: ten_minutes,
         reachable: Vec::new(),
         packet_sockets: PacketSockets::Observe,
+        log: ContactLogSettings {
+            enabled: false,
+            keep: 7 * DAY,
+            max_bytes: 256 << 20,
+        },
     }
 }

@@ -27,6 +27,26 @@ fn a_guard_that_is_not_listed_is_off_and_one_word_sets_its_mode() {
 }
 
 #[test]
+fn first_contacts_are_logged_where_the_guard_is_listed_unless_settings_say_none() {
+    let log = |text: &str| {
+        let policy = Policy::parse("a", text).expect("good");
+        let log = policy.outbound.log;
+        (
+            log.enabled,
+            log.keep.as_secs() / 86_400,
+            log.max_bytes >> 20,
+        )
+    };
+    assert_eq!(log(""), (false, 7, 256));
+    assert_eq!(log("guards: {outbound: observe}"), (true, 7, 256));
+    assert_eq!(log("guards: {outbound: {log: {}}}"), (true, 7, 256));
+    let kept = "guards: {outbound: {log: {keep: 30d, max: 1GiB}}}";
+    assert_eq!(log(kept), (true, 30, 1024));
+    // What is there goes in time all the same.
+    assert_eq!(log("guards: {outbound: {log: none}}"), (false, 7, 256));
+}
+
+#[test]
 fn errors_name_file_line_and_what_to_do() {
     for (text, expected) in [
         ("mode: enforce\nleese: 1h\n", "h.yaml:2: unknown field"),
@@ -56,6 +76,22 @@ fn errors_name_file_line_and_what_to_do() {
         (
             "guards: {outbound: {}}\noverrides:\n- {match: /a, guards: {outbound: {packet_sockets: deny}}}\n",
             "`packet_sockets` is one for all workloads",
+        ),
+        (
+            "guards: {outbound: {log: off}}\n",
+            "expected none, or how much is kept",
+        ),
+        (
+            "guards: {outbound: {log: {kep: 1d}}}\n",
+            "did you mean `keep`?",
+        ),
+        (
+            "guards: {outbound: {log: {max: 1MiB}}}\n",
+            "`max: 1MiB` is too small",
+        ),
+        (
+            "guards: {outbound: {}}\noverrides:\n- {match: /a, guards: {outbound: {log: none}}}\n",
+            "`log` is one for all workloads",
         ),
         ("guards: {comand: observe}\n", "did you mean `command`?"),
         (

@@ -36,16 +36,29 @@ impl Reader {
 
     /// The records that `query` asks for, read while the iterator advances.
     pub fn query(&self, query: Query) -> Result<Records, JournalError> {
-        let mut segments = self.segments()?;
-        if let Some(since) = query.since {
-            segments.retain(|segment| written_since(&segment.path, since));
-        }
-        if query.order == Order::OldestFirst {
-            segments.reverse();
-        }
         Ok(Records {
             left: query.limit.unwrap_or(usize::MAX),
+            lines: self.lines(query.order, query.since)?,
             query,
+            unknown: 0,
+        })
+    }
+
+    /// All lines but those of files that were last written to before `since`.
+    pub(crate) fn lines(
+        &self,
+        order: Order,
+        since: Option<Timestamp>,
+    ) -> Result<Lines, JournalError> {
+        let mut segments = self.segments()?;
+        if let Some(since) = since {
+            segments.retain(|segment| written_since(&segment.path, since));
+        }
+        if order == Order::OldestFirst {
+            segments.reverse();
+        }
+        Ok(Lines {
+            order,
             segments,
             open: None,
             unreadable: 0,
@@ -77,15 +90,52 @@ fn written_since(path: &Path, since: Timestamp) -> bool {
 pub struct Records {
     query: Query,
     left: usize,
-    /// The segments still to be read; the next one is the last.
-    segments: Vec<Segment>,
-    open: Option<(PathBuf, Lines)>,
-    unreadable: u64,
+    lines: Lines,
+    /// Lines that are no records.
+    unknown: u64,
 }
 
 impl Records {
     /// How many lines were skipped so far because they could not be read: damaged, or of a newer version.
     pub const fn unreadable(&self) -> u64 {
+        self.lines.unreadable() + self.unknown
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            match self.lines.next()? {
+                Ok(line) => match parse_line(&line) {
+                    Ok(record) if self.query.matches(&record) => {
+                        self.left -= 1;
+                        return Some(Ok(record));
+                    }
+                    Ok(_) => {}
+                    Err(_) => self.unknown += 1,
+                },
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+}
+
+/// The whole lines of a journal, whatever they say.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    order: Order,
+    /// The segments still to be read; the next one is the last.
+    segments: Vec<Segment>,
+    open: Option<(PathBuf, LinesOfFile)>,
+    unreadable: u64,
+}
+
+impl Lines {
+    /// How many were skipped so far: too long, or without an end.
+    pub(crate) const fn unreadable(&self) -> u64 {
         self.unreadable
     }
 
@@ -105,7 +155,7 @@ impl Records {
             let Some(segment) = self.segments.pop() else {
                 return Ok(None);
             };
-            match Lines::open(&segment.path, self.query.order) {
+            match LinesOfFile::open(&segment.path, self.order) {
                 Ok(lines) => self.open = Some((segment.path, lines)),
                 // Retention may remove a segment while it waits to be read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -118,35 +168,9 @@ impl Records {
             }
         }
     }
-}
 
-impl Iterator for Records {
-    type Item = Result<Record, JournalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.left > 0 {
-            match self.next_line() {
-                Ok(Some(Line::Complete(line))) => match parse_line(&line) {
-                    Ok(record) if self.query.matches(&record) => {
-                        self.left -= 1;
-                        return Some(Ok(record));
-                    }
-                    Ok(_) => {}
-                    Err(_) => self.unreadable += 1,
-                },
-                Ok(Some(Line::Oversized)) => self.unreadable += 1,
-                Ok(Some(Line::Unfinished)) => self.skip_unfinished(),
-                Ok(None) => break,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        None
-    }
-}
-
-impl Records {
     fn skip_unfinished(&mut self) {
-        if self.query.order == Order::OldestFirst {
+        if self.order == Order::OldestFirst {
             // A forward reader would be given the unfinished line again and again.
             self.open = None;
         }
@@ -154,13 +178,29 @@ impl Records {
     }
 }
 
+impl Iterator for Lines {
+    type Item = Result<Vec<u8>, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_line() {
+                Ok(Some(Line::Complete(line))) => return Some(Ok(line)),
+                Ok(Some(Line::Oversized)) => self.unreadable += 1,
+                Ok(Some(Line::Unfinished)) => self.skip_unfinished(),
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
-enum Lines {
+enum LinesOfFile {
     Forward(Forward),
     Backward(Backward),
 }
 
-impl Lines {
+impl LinesOfFile {
     fn open(path: &Path, order: Order) -> io::Result<Self> {
         let file = File::open(path)?;
         Ok(match order {

@@ -96,11 +96,16 @@ impl Journal {
                 limit: LINE_LIMIT,
             });
         }
+        self.append_lines(&line)
+    }
+
+    /// Appends whole lines, of whatever kind of journal this is, with one write. On failure nothing of them remains.
+    pub fn append_lines(&self, lines: &[u8]) -> Result<u64, AppendError> {
         let mut active = self.active();
-        if active.is_gone() || active.is_full(line.len() as u64, self.segment_bytes()) {
+        if active.is_gone() || active.is_full(lines.len() as u64, self.segment_bytes()) {
             self.rotate(&mut active)?;
         }
-        active.append(&line)
+        active.append(lines)
     }
 
     /// A reader of the same journal.

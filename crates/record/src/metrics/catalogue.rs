@@ -48,7 +48,7 @@ catalogue! {
     TOLD: "counter" "hayward_told_total" ["target", "result"]
         "Records by target of `tell` and what became of them: sent, left-out (others of the same workload were told lately), failed, queue-full, or abandoned (they waited when the target was removed or the agent stopped)";
     LOST: "counter" "hayward_events_lost_total" ["guard", "cause"]
-        "Events that the kernel could not hand to the agent, by cause; what the kernel had decided was done all the same";
+        "Events that the kernel could not hand to the agent, or that the agent could not write to its log of contacts, by cause; what the kernel had decided was done all the same";
     UNSCANNED: "counter" "hayward_unscanned_total" ["guard", "cause"]
         "What the kernel could not judge and left to the agent, by cause";
     NO_TABLE: "counter" "hayward_no_table_total" ["guard"]
@@ -73,6 +73,8 @@ catalogue! {
         "Containers whose names are known from their runtimes, those that ended within ten minutes among them";
     RECORDS_NAMELESS: "counter" "hayward_records_nameless_total" []
         "Records of containers that were written without the container's name, since no runtime told it in time";
+    CONTACTS_BYTES: "gauge" "hayward_contacts_bytes" []
+        "Bytes that the log of first contacts holds on disk";
     JOURNAL_BYTES: "gauge" "hayward_journal_bytes" []
         "Bytes that the journal holds on disk";
     JOURNAL_RECORDS: "counter" "hayward_journal_records_total" []

@@ -121,6 +121,7 @@ pub struct Metrics {
     decision: Family<OfGuard, Histogram, fn() -> Histogram>,
     containers_known: Gauge,
     records_nameless: Counter,
+    contacts_bytes: Gauge,
     journal_bytes: Gauge,
     journal_errors: Family<OfLoss, Counter>,
     journal_records: Counter,
@@ -188,6 +189,7 @@ impl Metrics {
                 &catalogue::RECORDS_NAMELESS,
                 Counter::default(),
             ),
+            contacts_bytes: register(&mut registry, &catalogue::CONTACTS_BYTES, Gauge::default()),
             journal_bytes: register(&mut registry, &catalogue::JOURNAL_BYTES, Gauge::default()),
             journal_errors: register(&mut registry, &catalogue::JOURNAL_ERRORS, journal_errors),
             journal_records: register(
@@ -232,6 +234,12 @@ impl Metrics {
     pub fn set_events_lost(&self, guard: Guard, cause: &'static str, total: u64) {
         let guard = guard.name();
         store(&self.lost, &OfCause { guard, cause }, total);
+    }
+
+    /// How large the log of first contacts is.
+    pub fn set_contacts_bytes(&self, bytes: u64) {
+        self.contacts_bytes
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// The kernel's total of what was refused.
