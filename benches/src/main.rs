@@ -13,6 +13,7 @@ mod network;
 mod page;
 mod place;
 mod plot;
+mod reach;
 mod sample;
 mod spawn;
 mod spawner;
@@ -121,6 +122,7 @@ fn main() -> Result<()> {
     }
     if wanted(What::Network) {
         figures.extend(network::measure(&binary)?);
+        figures.extend(reach::measure(&binary)?);
     }
     if wanted(What::Agent) {
         figures.extend(agent::measure(&binary)?);

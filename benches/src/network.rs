@@ -29,7 +29,7 @@ const CONNECTS: u32 = 2_000;
 const BULK_PAIRS: usize = 20;
 const BULK: Duration = Duration::from_secs(1);
 const BATCHES: usize = 20;
-const LIST: u16 = 7;
+pub(crate) const LIST: u16 = 7;
 /// The guards' programs on packets that leave.
 const PROGRAMS: [&str; 2] = ["on_packet", "on_departure"];
 
@@ -92,7 +92,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
 }
 
 /// What a careful operator lets workloads reach.
-fn allow(egress: &Egress) -> Result<()> {
+pub(crate) fn allow(egress: &Egress) -> Result<()> {
     let web = Allowed::Ranges(vec![Range {
         ports: (1, 65_535),
         protocol: Some(6),

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::{DirBuilderExt, MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -107,6 +110,21 @@ impl Pins {
         let path = self.map(name);
         MapHandle::from_pinned_path(&path)
             .doing(|| format!("open the pinned map {}", path.display()))
+    }
+
+    /// Bytes that the pinned maps take, as the kernel counts them. Before Linux 6.4 that is what they may take at most.
+    pub fn memory(&self) -> Result<u64, KernelError> {
+        let folder = self.maps();
+        let doing = || format!("read what the maps in {} take", folder.display());
+        let mut bytes = 0;
+        for entry in fs::read_dir(&folder).doing(doing)? {
+            let map = MapHandle::from_pinned_path(entry.doing(doing)?.path()).doing(doing)?;
+            let about = format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd());
+            let text = fs::read_to_string(about).doing(doing)?;
+            let line = text.lines().find_map(|line| line.strip_prefix("memlock:"));
+            bytes += line.and_then(|line| line.trim().parse().ok()).unwrap_or(0);
+        }
+        Ok(bytes)
     }
 
     pub(crate) fn links(&self) -> PathBuf {

@@ -125,17 +125,20 @@ mod tests {
         }
     }
 
+    fn by(filters: bool) -> Kind {
+        Kind {
+            filters,
+            ..Kind::default()
+        }
+    }
+
     /// By links and, as on old kernels, by filters.
     const WAYS: [(&str, bool); 2] = [("links", false), ("filters", true)];
 
     #[test]
     fn of_a_silent_scan_by_frames_half_of_what_may_wait_leaves() {
         for (way, filters) in WAYS {
-            let kind = Kind {
-                filters,
-                ..Kind::default()
-            };
-            let mut host = host(&format!("silent-{way}"), Guard::Outbound, kind);
+            let mut host = host(&format!("silent-{way}"), Guard::Outbound, by(filters));
             assert_eq!(host.workload.does("frames 8.8.1.1 1 200"), "200");
             assert_eq!(host.sent(8), 8, "{way}");
             assert_eq!(host.counters().outbound_contacts, 8);
@@ -148,11 +151,7 @@ mod tests {
     #[test]
     fn refusals_are_seen_on_their_way_back_and_end_a_scan_after_five() {
         for (way, filters) in WAYS {
-            let kind = Kind {
-                filters,
-                ..Kind::default()
-            };
-            let mut host = host(&format!("refused-{way}"), Guard::Outbound, kind);
+            let mut host = host(&format!("refused-{way}"), Guard::Outbound, by(filters));
             host.node
                 .all(&[("own 11.4.0.1/16", "ok"), ("serve 80", "ok")]);
             for port in 1..=7 {
@@ -209,11 +208,7 @@ mod tests {
     #[test]
     fn what_a_workload_may_not_reach_gets_no_frame_either() {
         for (way, filters) in WAYS {
-            let kind = Kind {
-                filters,
-                ..Kind::default()
-            };
-            let mut host = host(&format!("egress-{way}"), Guard::Egress, kind);
+            let mut host = host(&format!("egress-{way}"), Guard::Egress, by(filters));
             assert_eq!(host.workload.does("frames 8.8.1.1 1 3"), "3");
             assert_eq!(host.counters().egress_denied, 3, "{way}");
             assert_eq!(host.sent(0), 0);
@@ -223,11 +218,7 @@ mod tests {
     #[test]
     fn a_device_that_goes_takes_its_pins_along_and_without_an_agent_nothing_is_left() {
         for (way, filters) in WAYS {
-            let kind = Kind {
-                filters,
-                ..Kind::default()
-            };
-            let mut host = host(&format!("gone-{way}"), Guard::Outbound, kind);
+            let mut host = host(&format!("gone-{way}"), Guard::Outbound, by(filters));
             assert_eq!(host.pinned(), 2, "{way}");
             host.judge(&[]);
             assert_eq!(host.pinned(), 0, "{way}");

@@ -5,6 +5,7 @@ Started in a cgroup, it makes a network of its own, whose addresses are all its 
 import collections
 import errno
 import fcntl
+import json
 import os
 import select
 import socket
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 libc = __import__("ctypes").CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -274,6 +276,54 @@ def run(*program):
     """Runs a program to its end, and says how it ended."""
     quiet = subprocess.DEVNULL
     return str(subprocess.run(program, stdin=quiet, stdout=quiet, stderr=quiet, timeout=120).returncode)
+
+
+def start(*program):
+    """Starts a program, which goes on until this one ends."""
+    PR_SET_PDEATHSIG, SIGKILL = 1, 9
+    quiet = subprocess.DEVNULL
+    ends_with_us = lambda: libc.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    kept[program] = subprocess.Popen(program, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=ends_with_us)
+
+
+def throughput(address, seconds):
+    """Bits a second that arrive at `iperf3 -s`, which may not listen yet."""
+    while True:
+        command = ["iperf3", "-J", "-c", address, "-t", seconds]
+        said = json.loads(subprocess.run(command, stdout=subprocess.PIPE).stdout)
+        if "sum_received" in said["end"]:
+            return str(said["end"]["sum_received"]["bits_per_second"])
+
+
+def until_connected(address, port):
+    """Tries until it may. Says when that was, in ns of CLOCK_MONOTONIC."""
+    while True:
+        with socket.socket(family(address)) as tried:
+            if tried.connect_ex((address, int(port))) == 0:
+                return str(time.monotonic_ns())
+
+
+def until_cut(key, served):
+    """Sends on a connection until no more arrives. Says when the last did."""
+    kept[key].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    kept[served].settimeout(0.5)
+    over = threading.Event()
+
+    def send_on():
+        while not over.wait(0.0005):
+            kept[key].send(b"x")
+
+    sender = threading.Thread(target=send_on)
+    sender.start()
+    last = 0
+    try:
+        while kept[served].recv(4096):
+            last = time.monotonic_ns()
+    except TimeoutError:
+        pass
+    over.set()
+    sender.join()
+    return str(last)
 
 
 def fork(*command):
