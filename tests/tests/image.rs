@@ -61,12 +61,13 @@ mod tests {
         struct Pod {
             #[serde(rename = "hostPID")]
             host_pid: bool,
+            host_network: bool,
             containers: Vec<Container>,
         }
         let last = MANIFEST.rsplit("\n---\n").next().expect("documents");
         let document: Document = hayward_yaml::parse("hayward.yaml", last).expect("a DaemonSet");
         let mut pod = document.spec.template.spec;
-        assert!(pod.host_pid);
+        assert!(pod.host_pid && pod.host_network);
         pod.containers.remove(0)
     }
 

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs, io,
     os::fd::OwnedFd,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -144,6 +145,16 @@ impl Veths {
     }
 }
 
+/// What to do about an agent that [`is_elsewhere`].
+const ELSEWHERE: &str = "this agent is in a network of its own, where workloads' devices are not; in Kubernetes, set `hostNetwork: true` for its pod";
+
+/// Whether this process is in another network than the host's first process, as far as that one may be looked at.
+fn is_elsewhere(proc: &Path) -> bool {
+    let network = |process| fs::read_link(proc.join(process).join("ns/net")).ok();
+    let (own, host) = (network("self"), network("1"));
+    host.is_some() && own != host
+}
+
 /// Devices of default routes, by /proc/net/route and /proc/net/ipv6_route, but of those that lead nowhere (`lo`).
 fn uplinks<'a>(routes: &'a str, routes6: &'a str) -> HashSet<&'a str> {
     let zero = |field: Option<&str>| field.is_some_and(|field| field.bytes().all(|it| it == b'0'));
@@ -244,15 +255,17 @@ impl Agent {
     fn judge_frames(&self, veths: &Veths) {
         let devices = veths.devices();
         let judged = self.with_kernel(|kernel: &mut Kernel| kernel.judge_frames(&devices));
-        self.frames_unseen(judged.err().map(|error| error.to_string()));
+        let elsewhere = is_elsewhere(Path::new("/proc")).then(|| ELSEWHERE.to_owned());
+        let why = judged.err().map(|error| error.to_string()).or(elsewhere);
+        self.frames_unseen(why);
     }
 
     /// Notes why frames of packet sockets leave some workload unseen, or that none do.
     fn frames_unseen(&self, why: Option<String>) {
-        if let Some(why) = &why {
-            tracing::error!("frames of packet sockets leave unseen: {why}");
-        }
         if let Ok(mut problem) = self.frames_unseen.lock() {
+            if let Some(why) = why.as_ref().filter(|why| problem.as_ref() != Some(why)) {
+                tracing::error!("frames of packet sockets leave unseen: {why}");
+            }
             *problem = why;
         }
     }
@@ -341,6 +354,24 @@ mod tests {
             00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200 lo\n";
         assert_eq!(uplinks(ipv4, ipv6), HashSet::from(["eth0", "eth1"]));
         assert!(uplinks("", "x\n\n").is_empty());
+    }
+
+    #[test]
+    fn an_agent_in_a_network_of_its_own_is_elsewhere() {
+        let proc = tempfile::tempdir().expect("a folder");
+        let is_in = |process: &str, network: &str| {
+            let namespaces = proc.path().join(process).join("ns");
+            fs::create_dir_all(&namespaces).expect("a folder");
+            std::os::unix::fs::symlink(network, namespaces.join("net")).expect("a link");
+        };
+        is_in("self", "net:[2]");
+        // Not every process may look at the first one.
+        assert!(!is_elsewhere(proc.path()));
+        is_in("1", "net:[1]");
+        assert!(is_elsewhere(proc.path()));
+        fs::remove_dir_all(proc.path().join("self")).expect("removed");
+        is_in("self", "net:[1]");
+        assert!(!is_elsewhere(proc.path()));
     }
 
     #[test]

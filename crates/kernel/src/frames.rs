@@ -75,6 +75,8 @@ pub(crate) fn attach(
             hook.attach().doing(doing)?;
             Ok(())
         }
+        // It has gone in the meantime.
+        Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
         Err(error) => Err(error).doing(doing),
     }
 }
