@@ -151,9 +151,9 @@ mod tests {
         ] {
             assert_eq!(setting(name), [value], "{name}");
         }
-        // The API, and metrics.
+        // The API, metrics, and news of network devices.
         let families = setting("RestrictAddressFamilies");
-        assert_eq!(families, ["AF_INET", "AF_INET6", "AF_UNIX"]);
+        assert_eq!(families, ["AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX"]);
         // A cgroup for the canary and the drill, and the pins: without these two nothing works.
         let writable = setting("ReadWritePaths");
         assert_eq!(writable, ["/sys/fs/bpf", "/sys/fs/cgroup"]);
