@@ -137,7 +137,8 @@ mod tests {
         let mut workload = Workload::new(&place.group("box"));
         workload.all(&[("own 10.4.0.1/16", "ok"), ("serve 80", "ok")]);
         for third in 1..=12 {
-            workload.does(&format!("sweep 10.4.{third}. 1 250 80"));
+            let sweep = format!("sweep 10.4.{third}. 1 250 80");
+            assert_eq!(workload.does(&sweep), "ok:250");
         }
         let counted = counters(&kernel);
         assert!(counted.outbound_log_lost > 0, "{counted:?}");

@@ -5,18 +5,20 @@ Started in a cgroup, it makes a network of its own, whose addresses are all its 
 import collections
 import errno
 import fcntl
-import json
 import os
+import resource
 import select
 import socket
 import struct
 import subprocess
 import sys
 import threading
-import time
 
 libc = __import__("ctypes").CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
+# Where connections are slow, those of a whole test are open at a time.
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 assert libc.unshare(CLONE_NEWNET) == 0
 for command in ["link set lo up"] + [f"addr add {address} dev lo" for address in sys.argv[1:]]:
     subprocess.run(["busybox", "ip", *command.split()], check=True)
@@ -253,7 +255,10 @@ def try_port(address, port):
         tried.setblocking(False)
         error = tried.connect_ex((address, int(port)))
         if error == errno.EINPROGRESS:
-            select.select([], [tried], [], 0)
+            # Not `select`, which takes 1,024 descriptors at most.
+            waited = select.poll()
+            waited.register(tried, select.POLLOUT)
+            waited.poll(0)
             error = tried.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             kept[address, port] = tried.dup()
         return errno.errorcode.get(error, "ok")
@@ -284,46 +289,6 @@ def start(*program):
     quiet = subprocess.DEVNULL
     ends_with_us = lambda: libc.prctl(PR_SET_PDEATHSIG, SIGKILL)
     kept[program] = subprocess.Popen(program, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=ends_with_us)
-
-
-def throughput(address, seconds):
-    """Bits a second that arrive at `iperf3 -s`, which may not listen yet."""
-    while True:
-        command = ["iperf3", "-J", "-c", address, "-t", seconds]
-        said = json.loads(subprocess.run(command, stdout=subprocess.PIPE).stdout)
-        if "sum_received" in said["end"]:
-            return str(said["end"]["sum_received"]["bits_per_second"])
-
-
-def until_connected(address, port):
-    """Tries until it may. Says when that was, in ns of CLOCK_MONOTONIC."""
-    while True:
-        with socket.socket(family(address)) as tried:
-            if tried.connect_ex((address, int(port))) == 0:
-                return str(time.monotonic_ns())
-
-
-def until_cut(key, served):
-    """Sends on a connection until no more arrives. Says when the last did."""
-    kept[key].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    kept[served].settimeout(0.5)
-    over = threading.Event()
-
-    def send_on():
-        while not over.wait(0.0005):
-            kept[key].send(b"x")
-
-    sender = threading.Thread(target=send_on)
-    sender.start()
-    last = 0
-    try:
-        while kept[served].recv(4096):
-            last = time.monotonic_ns()
-    except TimeoutError:
-        pass
-    over.set()
-    sender.join()
-    return str(last)
 
 
 def fork(*command):
