@@ -69,6 +69,7 @@ struct Veths {
     names: BTreeMap<u32, String>,
     /// All have been told.
     complete: bool,
+    buffer: Vec<u8>,
 }
 
 impl Veths {
@@ -84,6 +85,7 @@ impl Veths {
             socket,
             names: BTreeMap::new(),
             complete: false,
+            buffer: vec![0; BUFFER],
         };
         veths.ask()?;
         for _ in 0..MOST_READS {
@@ -110,15 +112,14 @@ impl Veths {
 
     /// Waits for news for a while, and takes them.
     fn read(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; BUFFER];
-        let length = match recv(&self.socket, &mut buffer, RecvFlags::empty()) {
-            Ok((length, _)) => length.min(buffer.len()),
+        let length = match recv(&self.socket, &mut self.buffer, RecvFlags::empty()) {
+            Ok((length, _)) => length.min(self.buffer.len()),
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
             // Some were lost.
             Err(Errno::NOBUFS) => return self.ask(),
             Err(error) => return Err(error.into()),
         };
-        for news in read_all(&buffer[..length]) {
+        for news in read_all(&self.buffer[..length]) {
             match news? {
                 News::Veth(device, name) => {
                     self.names.insert(device, name);
@@ -235,15 +236,20 @@ impl Agent {
         let (agent, stop) = (self.clone(), stop.clone());
         let builder = std::thread::Builder::new().name("veth".to_owned());
         let thread = builder.spawn(move || {
+            // Those for which it was last seen to: all that there are may take several messages to tell.
+            let mut judged = Some(veths.names.clone());
             while !stop.load(Relaxed) {
-                let before = veths.names.clone();
                 if let Err(error) = veths.read() {
                     agent
                         .frames_unseen(Some(format!("network devices cannot be watched: {error}")));
                     std::thread::sleep(WAIT);
+                    judged = None;
+                    // Where that fails too, the next reading does.
+                    let _ = veths.ask();
                 }
-                if veths.complete && veths.names != before {
+                if veths.complete && judged.as_ref() != Some(&veths.names) {
                     agent.judge_frames(&veths);
+                    judged = Some(veths.names.clone());
                 }
             }
         });
