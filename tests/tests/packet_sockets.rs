@@ -70,8 +70,7 @@ mod tests {
     const FAST: &str = "-n -Pn -T5 --max-retries 0 --host-timeout 4s";
     /// The way to the router, by which these need not ask for it. One order of the addresses (`-e`): of the others, one in
     /// some hundreds has zmap 2.1.1 abort (`constraint_lookup_index: Assertion 'index < con->root->count' failed`).
-    const ZMAP: &str =
-        "zmap -q -e 1 -i veth0 -G 02:00:00:00:00:01 -S 10.9.0.2 -c 0 -r 5000 -o /dev/null -b /dev/null";
+    const ZMAP: &str = "zmap -q -e 1 -i veth0 -G 02:00:00:00:00:01 -S 10.9.0.2 -c 0 -r 5000 -o /dev/null -b /dev/null";
 
     /// Each with the name of its process.
     fn scans() -> [(String, &'static str); 4] {

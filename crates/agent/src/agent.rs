@@ -284,6 +284,7 @@ impl Agent {
             tracing::error!("the lease is not renewed: {error}");
         }
         self.prove_again();
+        self.see_to_names();
         self.refresh_metrics();
         if let Err(error) = self.pipeline.recorder.tidy() {
             tracing::error!("the journal cannot be tidied: {error}");

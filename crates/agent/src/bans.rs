@@ -5,10 +5,10 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
-use hayward_kernel::{BanMap, KernelError, Pins};
+use hayward_kernel::{BanMap, EgressNames, KernelError, Pins};
 use hayward_model::Guard;
 use hayward_policy::Policy;
-use hayward_rules::{BanList, MOST_BAN_LISTS, RulesError, bans, load_bans};
+use hayward_rules::{BanList, MOST_BAN_LISTS, RulesError, banned_names, bans, load_bans};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub struct BanReport {
     pub date: Option<Timestamp>,
     /// Addresses and prefixes in it.
     pub prefixes: usize,
-    /// Names in it, which are not used yet.
+    /// Names in it.
     pub names: usize,
     /// What it has refused since it was first read.
     pub refused: u64,
@@ -67,7 +67,7 @@ impl BanLists {
             source: list.source.clone(),
             date: list.date,
             prefixes: list.nets.len(),
-            names: list.names,
+            names: list.names.len(),
             refused: 0,
         });
         numbers.zip(reports).collect()
@@ -107,7 +107,10 @@ impl Agent {
             all.find(|(_, list)| list.name == name)
                 .map(|(number, _)| *number)
         };
-        map.replace(&bans(lists, &policy.egress.bans.exceptions, number))?;
+        let exceptions = &policy.egress.bans;
+        map.replace(&bans(lists, &exceptions.exceptions, number))?;
+        let names = EgressNames::open(&Pins::new(&policy.pins))?;
+        names.ban(&banned_names(lists, &exceptions.exception_names, number))?;
         current.lists = numbered;
         Ok(())
     }
@@ -141,7 +144,7 @@ mod tests {
             source: None,
             date: None,
             nets: Vec::new(),
-            names: 0,
+            names: Vec::new(),
         }
     }
 

@@ -3,16 +3,19 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    net::IpAddr,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Egress, KernelError, NO_LIST, Pins};
+use hayward_kernel::{Egress, EgressNames, KernelError, NO_LIST, Pins};
 use hayward_model::{EgressEvent, Guard};
 use hayward_policy::Policy;
 
 use crate::{
     agent::Agent,
     network::{admits, is_canary},
+    node,
     pipeline::Pipeline,
 };
 
@@ -51,6 +54,10 @@ pub(crate) fn write_lists(policy: &Policy) -> Result<(), KernelError> {
     let Ok(egress) = Egress::open(&Pins::new(&policy.pins)) else {
         return Ok(());
     };
+    let names = EgressNames::open(&Pins::new(&policy.pins))?;
+    names.set_resolvers(&resolvers(policy))?;
+    let numbered = policy.list_numbers().iter().zip(policy.egress_lists());
+    names.allow(numbered.map(|(number, says)| (*number, &says.names)))?;
     for (number, says) in policy.list_numbers().iter().zip(policy.egress_lists()) {
         for (prefix, allowed) in &says.always {
             egress.allow_always(*number, *prefix, allowed)?;
@@ -74,10 +81,35 @@ impl Agent {
             return;
         };
         let cleared = egress.clear(|number| !numbers.contains(&number));
-        if let Err(error) = cleared.and_then(|()| egress.forget_grant_lists()) {
+        let names = EgressNames::open(&Pins::new(&policy.pins));
+        let cleared = cleared
+            .and_then(|()| egress.forget_grant_lists())
+            .and_then(|()| names?.clear(|number| !numbers.contains(&number)));
+        if let Err(error) = cleared {
             tracing::error!("{error}");
         }
     }
+
+    /// Forgets addresses that are not known by a name any more, and looks which name servers there are.
+    pub(crate) fn see_to_names(&self) {
+        let policy = self.policy();
+        if !policy.lists(Guard::Egress) {
+            return;
+        }
+        let Ok(names) = EgressNames::open(&Pins::new(&policy.pins)) else {
+            return;
+        };
+        let seen_to = names.set_resolvers(&resolvers(&policy));
+        if let Err(error) = seen_to.and_then(|()| names.forget_learnt()) {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// Name servers whose answers are believed.
+fn resolvers(policy: &Policy) -> Vec<IpAddr> {
+    let set = policy.egress.resolvers.clone();
+    set.unwrap_or_else(|| node::resolvers(Path::new("/")))
 }
 
 /// How many refusals were recorded lately, by workload.
@@ -124,8 +156,9 @@ impl Pipeline {
         if is_canary(&self.egress_canary, cgroup) || !admits(&self.refusals, cgroup) {
             return;
         }
-        let ban = event.ban;
+        let (ban, name) = (event.ban, event.name.clone());
         let mut finding = hayward_detect::egress(event);
+        finding.evidence.name = name;
         finding.evidence.ban_list = ban.and_then(|ban| self.bans().name_of(ban));
         self.conclude_sent(finding);
     }

@@ -21,6 +21,9 @@ const KUBECONFIGS: [&str; 4] = [
     "etc/rancher/rke2/rke2.yaml",
 ];
 
+/// Where a kubelet is told what name servers its pods have.
+const KUBELET: &str = "var/lib/kubelet/config.yaml";
+
 /// An address that is needed, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Needed {
@@ -76,6 +79,31 @@ pub(crate) fn needed(root: &Path, environment: impl Fn(&str) -> Option<String>) 
         }
     }
     found
+}
+
+/// Name servers of a host and of its cluster, by the files below `root`: those that it asks itself, and those that the kubelet
+/// names to pods.
+pub(crate) fn resolvers(root: &Path) -> Vec<IpAddr> {
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+    let own = RESOLVERS
+        .iter()
+        .flat_map(|file| name_servers(&read(file)).collect::<Vec<_>>());
+    let mut all: Vec<IpAddr> = own.chain(cluster_dns(&read(KUBELET))).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The list under `clusterDNS:`.
+fn cluster_dns(text: &str) -> Vec<IpAddr> {
+    let lines = text
+        .lines()
+        .skip_while(|line| line.trim_end() != "clusterDNS:");
+    let items = lines
+        .skip(1)
+        .map_while(|line| line.trim_start().strip_prefix('-'));
+    let addresses = items.filter_map(|item| item.trim().trim_matches(['"', '\'']).parse().ok());
+    addresses.collect()
 }
 
 fn name_servers(text: &str) -> impl Iterator<Item = IpAddr> {

@@ -8,6 +8,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "egress.h"
+#include "egress_learnt.h"
+#include "egress_names.h"
 #include "frames.h"
 #include "headers.h"
 #include "network.h"
@@ -55,9 +57,31 @@ struct {
 	__uint(max_entries, 1 << 18);
 } egress_events SEC(".maps");
 
+/* A name that is asked for, and the list that bans it. */
+struct asked_name {
+	struct __sk_buff *packet;
+	u32 at;
+	u32 ban; /* 0 is none */
+};
+
+static __always_inline void tell_name(struct egress_event *event, const struct asked_name *name)
+{
+	u32 bytes = name->packet->len - name->at;
+
+	if (!bytes)
+		return;
+	if (bytes > EGRESS_QUESTION)
+		bytes = EGRESS_QUESTION;
+	/* Written so that the verifier of Linux 5.10 sees the bounds. */
+	asm volatile("" : "+r"(bytes));
+	bytes = ((bytes - 1) & (EGRESS_QUESTION - 1)) + 1;
+	if (!bpf_skb_load_bytes(name->packet, name->at, event->name, bytes))
+		event->name_bytes = bytes;
+}
+
 /* Tells of a refusal, once in a while. */
 static __always_inline void tell(u64 cgroup, const struct egress_target *target, const struct socket_owner *owner,
-				 u32 verdict, u32 hook, u32 ban)
+				 u32 verdict, u32 hook, u32 ban, const struct asked_name *name)
 {
 	struct egress_told key = { .cgroup = cgroup, .port = target->port, .protocol = target->protocol };
 	u64 now = bpf_ktime_get_boot_ns();
@@ -65,6 +89,12 @@ static __always_inline void tell(u64 cgroup, const struct egress_target *target,
 	u64 *last;
 
 	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	if (name && name->ban) {
+		u64 hash = hash_from(name->packet, name->at);
+
+		/* Each name, whoever is asked. */
+		__builtin_memcpy(key.address, &hash, sizeof(hash));
+	}
 	last = bpf_map_lookup_elem(&egress_told, &key);
 	if (last && now < *last + TELL_NS)
 		return;
@@ -92,6 +122,8 @@ static __always_inline void tell(u64 cgroup, const struct egress_target *target,
 		event->uid = owner->uid;
 		__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
 	}
+	if (name && name->ban)
+		tell_name(event, name);
 	bpf_ringbuf_submit(event, 0);
 }
 
@@ -107,16 +139,27 @@ static __always_inline bool is_judged(u32 policy, struct egress_grant grant)
 	return (policy & POLICY_EGRESS_ON) || grant.kind == EGRESS_QUARANTINED;
 }
 
-/* The answer to whoever wants to reach something. */
-static __always_inline int decide(u64 cgroup, u32 policy, struct egress_grant grant,
-				  const struct egress_target *target, const struct socket_owner *owner, u32 hook)
+/* Whether it may be reached, by its address or by a name that it has; where it may not because of a ban, `ban` is set. */
+static __always_inline bool is_reached(u64 cgroup, u32 policy, struct egress_grant grant, const struct egress_target *target,
+				       struct socket_owner *owner, u32 *ban)
 {
-	u32 verdict, ban = 0;
+	if (may_reach(grant, policy, target, ban))
+		return true;
+	return !*ban && grant.kind != EGRESS_QUARANTINED && cell(CELL_EGRESS_NAMES) &&
+	       may_reach_by_name(cgroup, policy, target, owner);
+}
+
+/* The answer to whoever wants to reach something, or asks for a name. */
+static __always_inline int decide(u64 cgroup, u32 policy, struct egress_grant grant,
+				  const struct egress_target *target, struct socket_owner *owner, u32 hook,
+				  const struct asked_name *name)
+{
+	u32 verdict, ban = name ? name->ban : 0;
 	/* A quarantine was decided by whoever enforces, and is carried out whatever the mode here. */
 	bool enforce = (policy & POLICY_EGRESS_ENFORCE) || grant.kind == EGRESS_QUARANTINED;
 
 	count(COUNT_EGRESS_CHECKED, 1);
-	if (may_reach(grant, policy, target, &ban))
+	if (!ban && is_reached(cgroup, policy, grant, target, owner, &ban))
 		return ALLOW;
 	if (enforce && lease_has_run_out(bpf_ktime_get_boot_ns())) {
 		count(COUNT_EGRESS_LEASE_EXPIRED, 1);
@@ -128,7 +171,7 @@ static __always_inline int decide(u64 cgroup, u32 policy, struct egress_grant gr
 	verdict = enforce ? EGRESS_DENIED : EGRESS_OBSERVED;
 	if (enforce && grant.kind == EGRESS_QUARANTINED)
 		verdict = EGRESS_CUT;
-	tell(cgroup, target, owner, verdict, hook, ban);
+	tell(cgroup, target, owner, verdict, hook, ban, name);
 	return enforce ? REFUSE : ALLOW;
 }
 
@@ -141,6 +184,31 @@ static __always_inline bool is_answer(u64 cgroup, const struct egress_target *ta
 	__builtin_memcpy(key.address, target->address, sizeof(key.address));
 	last = bpf_map_lookup_elem(&egress_peers, &key);
 	return last && bpf_ktime_get_boot_ns() < *last + ANSWER_NS;
+}
+
+/* Somebody may ask a name server: that is noted where its answer is to be looked at. Returns what is asked for where it is
+ * banned. */
+static __always_inline struct asked_name ask(struct __sk_buff *packet, const struct headers *headers, u64 cgroup, u32 policy,
+					     struct egress_grant grant)
+{
+	struct asked_name name = { .packet = packet, .at = headers->transport + UDP_HEADER + DNS_HEADER };
+
+	if (!(policy & POLICY_EGRESS_ON) || headers->target.protocol != IPPROTO_UDP || !headers->target.has_port ||
+	    headers->target.port != DNS_PORT || !cell(CELL_EGRESS_NAMES))
+		return name;
+	note_question(packet, headers->start, cgroup, policy);
+	/* Whoever grants everything by hand knows of it, and who is quarantined is refused anyway. */
+	if (grant.kind != EGRESS_GRANTED && grant.kind != EGRESS_QUARANTINED)
+		name.ban = ban_of_question(packet, headers->transport + UDP_HEADER);
+	return name;
+}
+
+/* Whether a socket is made in the host's own network, where nobody in scope can pose as a name server. */
+static __always_inline bool is_in_host_network(void *socket)
+{
+	u64 host = cell(CELL_HOST_NETWORK);
+
+	return bpf_get_netns_cookie(socket) == (host ? host : bpf_get_netns_cookie(NULL));
 }
 
 /* A process connects a socket, or sends a datagram to an address. */
@@ -171,7 +239,7 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 		return ALLOW;
 	if (hook == EGRESS_SEND && grant.kind != EGRESS_QUARANTINED && is_answer(cgroup, target, wanted->sk->src_port))
 		return ALLOW;
-	return decide(cgroup, policy, grant, target, owner, hook);
+	return decide(cgroup, policy, grant, target, owner, hook, NULL);
 }
 
 SEC("cgroup/connect4")
@@ -214,6 +282,7 @@ int on_send6(struct bpf_sock_addr *wanted)
 SEC("cgroup/sock_create")
 int on_socket(struct bpf_sock *socket)
 {
+	struct socket_owner *owner;
 	u64 cgroup;
 	u32 policy;
 
@@ -222,7 +291,9 @@ int on_socket(struct bpf_sock *socket)
 	policy = current_policy(&cgroup);
 	if (!is_in_scope(policy))
 		return ALLOW;
-	make_owner(socket, cgroup, policy);
+	owner = make_owner(socket, cgroup, policy);
+	if (owner && cell(CELL_EGRESS_NAMES))
+		owner->in_host_network = is_in_host_network(socket);
 	return ALLOW;
 }
 
@@ -233,6 +304,7 @@ int on_packet(struct __sk_buff *packet)
 	struct headers headers = {};
 	struct bpf_sock *socket;
 	struct egress_grant grant = {};
+	struct asked_name name;
 	u64 cgroup = 0, changes;
 	u32 ban = 0;
 	u32 policy;
@@ -266,17 +338,18 @@ int on_packet(struct __sk_buff *packet)
 		return ALLOW;
 	/* What cannot be read goes nowhere that is known to be allowed. */
 	read_packet(packet, &headers);
+	name = ask(packet, &headers, cgroup, policy, grant);
 	/* Who is asked for nothing more can still be sent something, again and again: in quarantine that opens nothing. */
-	if (headers.target.has_port && grant.kind != EGRESS_QUARANTINED &&
+	if (headers.target.has_port && grant.kind != EGRESS_QUARANTINED && !name.ban &&
 	    is_answer(cgroup, &headers.target, bpf_ntohs(headers.ports.source)))
 		return ALLOW;
 	/* A connection has one peer, so that it need be decided once, unless a grant ends by itself. */
 	barrier_var(connection);
-	if (connection && !grant.kind && may_reach(grant, policy, &headers.target, &ban)) {
+	if (connection && !grant.kind && is_reached(cgroup, policy, grant, &headers.target, connection, &ban)) {
 		connection->allowed_at = changes;
 		return ALLOW;
 	}
-	return decide(cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET);
+	return decide(cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET, &name);
 }
 
 /* Datagrams that come in may be answered. */
@@ -300,6 +373,13 @@ int on_arrival(struct __sk_buff *packet)
 		return ALLOW;
 	if (!read_packet(packet, &headers) || !headers.target.has_port || headers.target.protocol == IPPROTO_TCP)
 		return ALLOW;
+	if (cell(CELL_EGRESS_NAMES) && comes_from_a_resolver(&headers)) {
+		struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, 0);
+
+		/* In a network of its own a workload can be whoever it likes. */
+		if (owner && owner->in_host_network)
+			take_answer(packet, 0);
+	}
 	now = bpf_ktime_get_boot_ns();
 	key.cgroup = cgroup;
 	key.protocol = headers.target.protocol;
@@ -316,8 +396,10 @@ int on_egress_frame(struct __sk_buff *frame)
 {
 	struct headers headers = { .start = ETH_HEADER };
 	struct egress_grant grant = {};
+	struct asked_name name;
 	u64 cgroup = 0;
 	u32 policy;
+	int decided;
 
 	if (!is_of_packet_socket(frame) || is_off(CELL_OFF_EGRESS))
 		return FRAME_PASS;
@@ -329,5 +411,23 @@ int on_egress_frame(struct __sk_buff *frame)
 		return FRAME_PASS;
 	/* What cannot be read goes nowhere that is known to be allowed. */
 	read_packet(frame, &headers);
-	return decide(cgroup, policy, grant, &headers.target, NULL, EGRESS_PACKET) == ALLOW ? FRAME_PASS : FRAME_DROP;
+	name = ask(frame, &headers, cgroup, policy, grant);
+	decided = decide(cgroup, policy, grant, &headers.target, NULL, EGRESS_PACKET, &name);
+	return decided == ALLOW ? FRAME_PASS : FRAME_DROP;
+}
+
+/* What comes back to a workload with a network of its own: where it is on its way there, the workload has no hand in it. */
+SEC("tcx/egress")
+int on_egress_return(struct __sk_buff *frame)
+{
+	struct headers headers = { .start = ETH_HEADER };
+
+	if (!cell(CELL_EGRESS_NAMES) || is_off(CELL_OFF_EGRESS))
+		return FRAME_PASS;
+	/* A raw socket of a neighbour can send what a name server would. */
+	if (is_of_raw_socket(frame) || is_of_packet_socket(frame))
+		return FRAME_PASS;
+	if (read_packet(frame, &headers) && comes_from_a_resolver(&headers))
+		take_answer(frame, ETH_HEADER);
+	return FRAME_PASS;
 }

@@ -39,15 +39,10 @@ static __always_inline bool in_range(const struct egress_range *range, const str
 	return !target->has_port || (target->port >= range->first && target->port <= range->last);
 }
 
-/* Whether a list allows it. A list that there is not allows nothing. */
-static __always_inline bool list_allows(u32 list, const struct egress_target *target)
+/* Whether something is allowed, where anything is. */
+static __always_inline bool ranges_allow(const struct egress_allowed *allowed, const struct egress_target *target)
 {
-	struct egress_key key = { .prefix = EGRESS_LIST_BITS + 128, .list = bpf_htonl(list) };
-	struct egress_allowed *allowed;
-
-	__builtin_memcpy(key.address, target->address, sizeof(key.address));
-	allowed = bpf_map_lookup_elem(&egress_lists, &key);
-	if (!allowed || !allowed->allowed)
+	if (allowed->allowed != EGRESS_SOMETHING)
 		return false;
 	if (!allowed->ranges)
 		return true;
@@ -58,6 +53,26 @@ static __always_inline bool list_allows(u32 list, const struct egress_target *ta
 			return true;
 	}
 	return false;
+}
+
+/* What a list says of it. A list that there is not allows nothing. */
+static __always_inline u32 list_says(u32 list, const struct egress_target *target)
+{
+	struct egress_key key = { .prefix = EGRESS_LIST_BITS + 128, .list = bpf_htonl(list) };
+	struct egress_allowed *allowed;
+
+	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	allowed = bpf_map_lookup_elem(&egress_lists, &key);
+	if (!allowed)
+		return EGRESS_NOTHING;
+	if (allowed->allowed == EGRESS_NEVER)
+		return EGRESS_NEVER;
+	return ranges_allow(allowed, target) ? EGRESS_SOMETHING : EGRESS_NOTHING;
+}
+
+static __always_inline bool list_allows(u32 list, const struct egress_target *target)
+{
+	return list_says(list, target) == EGRESS_SOMETHING;
 }
 
 /* What was granted or taken, and has not run out; of no kind where neither was. */

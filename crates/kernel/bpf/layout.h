@@ -118,9 +118,11 @@ enum cell {
 	CELL_OFF_POOL,	      /* as CELL_OFF_COMMAND */
 	CELL_PACKET_SOCKETS,  /* what becomes of frames of packet sockets: PACKET_SOCKETS_* */
 	CELL_OUTBOUND_LOG,    /* not 0: first contacts are handed to the agent, for its log */
+	CELL_EGRESS_NAMES,    /* not 0: lists allow or ban names, so that questions and answers of DNS are looked at */
+	CELL_HOST_NETWORK,    /* the cookie of the network that is the host's; 0 is the first one's */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 7
+#define LAYOUT_VERSION 8
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 
@@ -141,52 +143,7 @@ enum cell {
 #define POLICY_NAMED (1u << 30) /* decided by a name: what is made below comes with it */
 #define POLICY_EXCLUDED (1u << 31) /* out of scope for users' processes too */
 
-/* ---- Egress: where packets of a cgroup may go. ---- */
-
-/* A list's entry for a prefix. The longest prefix that holds an address decides alone: whoever writes the lists puts
- * into it what shorter ones say. IPv4 addresses are written as IPv6 has them, ::ffff:a.b.c.d, and so is v4-mapped IPv6. */
-struct egress_key {
-	u32 prefix; /* bits of all that follows */
-	u32 list;   /* in network order, as the trie compares bits */
-	u8 address[16];
-};
-#define EGRESS_LIST_BITS 32
-/* Added to a list's number: what it allows though it is banned. */
-#define EGRESS_ALWAYS EGRESS_LISTS
-
-/* What nobody may reach, by whichever list: its number and one. 0 is an exception within a wider prefix. */
-struct egress_ban_key {
-	u32 prefix; /* bits of what follows */
-	u8 address[16];
-};
-#define MAX_BANS 262144
-#define MAX_BAN_LISTS 64
-
-/* What may be reached at such an address. With no ranges, everything. */
-#define EGRESS_RANGES 8
-struct egress_range {
-	u16 first; /* ports, in host order */
-	u16 last;
-	u32 protocol; /* IPPROTO_*, or 0 for any */
-};
-struct egress_allowed {
-	u32 allowed; /* 0: nothing */
-	u32 ranges;  /* in use */
-	struct egress_range range[EGRESS_RANGES];
-};
-
-/* What holds in a cgroup beside its list, until a time. What is made below comes with it. */
-enum egress_grant_kind {
-	EGRESS_GRANTED = 1, /* everything may be reached */
-	EGRESS_QUARANTINED, /* nothing */
-	EGRESS_GRANTED_LIST, /* what a list of its own allows, beside the cgroup's */
-};
-struct egress_grant {
-	u64 until; /* CLOCK_BOOTTIME ns */
-	u32 kind;
-	u32 list; /* where the kind says so */
-};
-
+#include "egress_layout.h"
 #include "outbound_layout.h"
 
 /* ---- Counters, per processor. ---- */
@@ -238,6 +195,8 @@ enum counter {
 	COUNT_POOL_NO_ROOM, /* nothing could be kept of a connection */
 	COUNT_OUTBOUND_LOGGED, /* first contacts that were handed to the agent for its log: sent + lost */
 	COUNT_OUTBOUND_LOG_LOST,
+	COUNT_EGRESS_LEARNT, /* addresses that became known by an allowed name */
+	COUNT_EGRESS_LEARNT_FULL, /* of those, what found no room */
 	COUNT_MAX,
 };
 
@@ -341,6 +300,9 @@ enum egress_hook {
 	EGRESS_PACKET,
 };
 
+/* Bytes of a question that are told. */
+#define EGRESS_QUESTION 128
+
 /* The first that was refused to a destination in a while. */
 struct egress_event {
 	u32 type;
@@ -357,7 +319,8 @@ struct egress_event {
 	u8 address[16];
 	char comm[16];
 	u32 ban; /* the list that bans it: its number and one; 0 is none */
-	u32 unused;
+	u32 name_bytes;
+	u8 name[EGRESS_QUESTION]; /* that was asked for, where it is the name that is banned, as DNS writes it */
 };
 
 enum pool_verdict {

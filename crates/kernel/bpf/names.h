@@ -4,6 +4,7 @@
 #pragma once
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
+#include "domain.h"
 #include "layout.h"
 
 /* Ends that are kept: no pool's domain has more labels. */
@@ -36,11 +37,6 @@ static __always_inline void hash_byte(struct name *name, u32 byte)
 static __always_inline void start_name(struct name *name)
 {
 	__builtin_memset(name, 0, sizeof(*name));
-}
-
-static __always_inline u32 small(u32 letter)
-{
-	return letter >= 'A' && letter <= 'Z' ? letter + ('a' - 'A') : letter;
 }
 
 static __always_inline void add_to_name(struct name *name, u32 byte)

@@ -18,8 +18,11 @@ struct socket_owner {
 	u32 pid;
 	u32 parent_pid;
 	u32 uid;
-	u32 outbound; /* it has connected; else it was connected to */
+	u16 outbound; /* it has connected; else it was connected to */
+	u16 in_host_network;
 	u64 allowed_at; /* CELL_EGRESS_CHANGES, and 1 ns, when it was found that it may reach its peer */
+	u64 named; /* the pattern of names by which it may reach the address that follows; 0 is none */
+	u32 named_address[4];
 	char comm[16];
 };
 
@@ -96,10 +99,11 @@ static __always_inline void set_owner(struct socket_owner *owner, u64 cgroup, u3
 }
 
 /* Notes who makes a socket, where no other guard has. */
-static __always_inline void make_owner(struct bpf_sock *socket, u64 cgroup, u32 policy)
+static __always_inline struct socket_owner *make_owner(struct bpf_sock *socket, u64 cgroup, u32 policy)
 {
 	struct socket_owner *owner = bpf_sk_storage_get(&socket_owners, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (owner && !owner->cgroup)
 		set_owner(owner, cgroup, policy);
+	return owner;
 }

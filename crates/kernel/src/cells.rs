@@ -69,6 +69,10 @@ pub enum Cell {
     PacketSockets,
     /// Not 0: first contacts are handed to the agent, for its log.
     OutboundLog,
+    /// Not 0: lists allow or ban names, so that questions and answers of DNS are looked at.
+    EgressNames,
+    /// The cookie of the network that is the host's; 0 is the first one's.
+    HostNetwork,
 }
 
 /// Off for good, until `on`.

@@ -104,6 +104,10 @@ pub struct Counters {
     pub outbound_logged: u64,
     /// Of those, for which the ring had no room.
     pub outbound_log_lost: u64,
+    /// Addresses that became known by a name that is allowed.
+    pub egress_learnt: u64,
+    /// Of those, what found no room.
+    pub egress_learnt_full: u64,
 }
 
 /// What the `randomx` guard's sensor saw on one processor.
@@ -118,7 +122,7 @@ pub struct RoundingCounts {
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 49] = [
     "checked",
     "out_of_scope",
     "off",
@@ -166,6 +170,8 @@ const NAMES: [&str; 47] = [
     "pool_no_room",
     "outbound_logged",
     "outbound_log_lost",
+    "egress_learnt",
+    "egress_learnt_full",
 ];
 
 impl Counters {
@@ -210,7 +216,7 @@ impl Counters {
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 47] {
+    fn in_order(&mut self) -> [&mut u64; 49] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -259,6 +265,8 @@ impl Counters {
             &mut self.pool_no_room,
             &mut self.outbound_logged,
             &mut self.outbound_log_lost,
+            &mut self.egress_learnt,
+            &mut self.egress_learnt_full,
         ]
     }
 }

@@ -19,6 +19,10 @@ pub type ListNumber = u16;
 pub const NO_LIST: ListNumber = 4_095;
 /// In the number under which it is written what a list allows though it is banned.
 const ALWAYS: ListNumber = 4_096;
+/// `enum egress_verb`.
+const NOTHING: u32 = 0;
+const SOMETHING: u32 = 1;
+const NEVER: u32 = 2;
 /// Numbers of lists that grants name, past those that scopes can.
 const OF_GRANTS: std::ops::Range<ListNumber> = 8_192..12_288;
 
@@ -239,8 +243,10 @@ fn prefix_of(key: &[u8]) -> Option<Ipv6Net> {
 fn allowed(bytes: &[u8]) -> Option<Allowed> {
     let word = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
-    if word(0)? == 0 {
-        return Some(Allowed::Nothing);
+    match word(0)? {
+        NOTHING => return Some(Allowed::Nothing),
+        NEVER => return Some(Allowed::Never),
+        _ => {}
     }
     let count = usize::try_from(word(4)?).ok()?.min(MOST_RANGES);
     let ranges = (0..count).map(|number| {
@@ -260,14 +266,18 @@ fn allowed(bytes: &[u8]) -> Option<Allowed> {
 }
 
 /// `struct egress_allowed`. None where it holds no range or too many.
-fn bytes(allowed: &Allowed) -> Option<Vec<u8>> {
+pub(crate) fn bytes(allowed: &Allowed) -> Option<Vec<u8>> {
     let ranges: &[Range] = match allowed {
         Allowed::Ranges(ranges) if ranges.is_empty() || ranges.len() > MOST_RANGES => return None,
         Allowed::Ranges(ranges) => ranges,
-        Allowed::All | Allowed::Nothing => &[],
+        Allowed::All | Allowed::Nothing | Allowed::Never => &[],
     };
-    let anything = u32::from(*allowed != Allowed::Nothing);
-    let mut bytes = anything.to_ne_bytes().to_vec();
+    let verb = match allowed {
+        Allowed::Nothing => NOTHING,
+        Allowed::Never => NEVER,
+        Allowed::All | Allowed::Ranges(_) => SOMETHING,
+    };
+    let mut bytes = verb.to_ne_bytes().to_vec();
     bytes.extend(u32::try_from(ranges.len()).unwrap_or(0).to_ne_bytes());
     for range in ranges {
         bytes.extend(range.ports.0.to_ne_bytes());

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use hayward_model::domain_hash;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
     Pins,
     error::{Doing, KernelError},
 };
-
-/// `NAME_START` and `NAME_FACTOR` of `bpf/layout.h`.
-const START: u64 = 0xcbf2_9ce4_8422_2325;
-const FACTOR: u64 = 0x100_0000_01b3;
 
 /// The pinned map.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ impl PoolDomains {
     pub fn set<'a>(&self, domains: impl IntoIterator<Item = &'a str>) -> Result<(), KernelError> {
         let wanted: BTreeSet<Vec<u8>> = domains
             .into_iter()
-            .map(|domain| hash(domain).to_ne_bytes().to_vec())
+            .map(|domain| domain_hash(domain).to_ne_bytes().to_vec())
             .collect();
         let old: Vec<Vec<u8>> = self
             .map
@@ -49,9 +46,4 @@ impl PoolDomains {
         }
         Ok(())
     }
-}
-
-fn hash(domain: &str) -> u64 {
-    let put = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(FACTOR);
-    domain.bytes().fold(START, put)
 }

@@ -28,6 +28,7 @@ const CGROUP_PATH_OFFSET: usize = 16;
 /// `struct pool_event`: its message.
 const MESSAGE_OFFSET: usize = 96;
 const MESSAGE_BYTES: usize = 128;
+const QUESTION_BYTES: usize = 128;
 /// `struct rounding_event`: its samples, and what one holds.
 const SAMPLES_OFFSET: usize = 64;
 const SAMPLES: u32 = 8;
@@ -173,8 +174,15 @@ fn egress(bytes: &[u8]) -> Result<EgressEvent, WireError> {
         ban: u32_at(bytes, 88)
             .ok()
             .and_then(|ban| u8::try_from(ban.checked_sub(1)?).ok()),
+        name: asked_name(bytes).filter(|name| !name.is_empty()),
         hook,
     })
+}
+
+/// The name that was asked for, where that is what is banned.
+fn asked_name(bytes: &[u8]) -> Option<String> {
+    let length = length(bytes, 92, QUESTION_BYTES, "name").ok()?;
+    Some(text(&name(field(bytes, 96, length).ok()?)))
 }
 
 /// `enum egress_verdict` of `bpf/layout.h`.

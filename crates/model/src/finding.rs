@@ -60,6 +60,9 @@ pub struct Evidence {
     /// The ban list that it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban_list: Option<String>,
+    /// The name that was asked for, where that is what is banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// How its threads rounded, and what it held in memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mining: Option<MiningEvidence>,

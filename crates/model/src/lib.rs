@@ -3,6 +3,7 @@
 //! Plain data that every other crate speaks in. Nothing here does I/O, reads a clock or knows BPF.
 
 mod contact;
+mod domain;
 mod event;
 mod finding;
 mod guard;
@@ -12,6 +13,7 @@ mod scope;
 mod workload;
 
 pub use contact::{Contact, ContactProcess};
+pub use domain::{NamedList, covers, domain, domain_hash};
 pub use event::{
     CgroupEvent, ContactEvent, Destination, EgressEvent, EgressHook, Event, ExecEvent,
     KernelVerdict, OutboundEvent, PoolDialect, PoolEvent, RoundingEvent, RoundingSample,

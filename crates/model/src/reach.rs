@@ -20,6 +20,8 @@ pub enum Allowed {
     Ranges(Vec<Range>),
     /// Nothing.
     Nothing,
+    /// Nothing, whatever name it has.
+    Never,
 }
 
 /// Ports of a protocol that may be reached.

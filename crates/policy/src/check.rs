@@ -114,6 +114,7 @@ impl Checker {
             overrides.push((entry.r#match.value, settings.scope_policy(mode, list)));
             overridden.push(settings);
         }
+        self.refuse_many_names(&lists);
         let exclude = selectors(&raw.scope.exclude);
         let cgroup_root = self.cgroup_root(raw.cgroup_root);
         let root = cgroup_root.as_deref().unwrap_or("/");
@@ -334,7 +335,7 @@ impl Checker {
                 self.problem(
                     *line,
                     format!("`{key}` is one for all workloads, and cannot stand in an override"),
-                    "set it under `guards`; an override takes `mode` and `response`, `evidence` of `randomx`, and all of `egress` but its ban lists",
+                    "set it under `guards`; an override takes `mode` and `response`, `evidence` of `randomx`, and of `egress` what may be reached",
                 );
             }
         }

@@ -3,7 +3,7 @@
 use hayward_model::{Allowed, List, Range};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{EgressPolicy, Entry, Reach, egress::protocol_name};
+use crate::{EgressPolicy, Entry, Reach, entry::protocol_name};
 
 /// So many destinations may be granted at once.
 const MOST: usize = 64;
@@ -20,6 +20,7 @@ pub fn destinations(texts: &[String]) -> Result<List, String> {
     let reach = Reach {
         policy: EgressPolicy::Deny,
         allow: Vec::new(),
+        names: Vec::new(),
         always: entries.collect::<Result<_, _>>()?,
         never: Vec::new(),
     };
@@ -32,7 +33,7 @@ pub fn spelled(list: &List) -> Vec<String> {
         let net = spelled_net(*net);
         match allowed {
             Allowed::All => net,
-            Allowed::Nothing => format!("{net} nothing"),
+            Allowed::Nothing | Allowed::Never => format!("{net} nothing"),
             Allowed::Ranges(ranges) => {
                 let ranges: Vec<String> = ranges.iter().map(spelled_range).collect();
                 format!("{net} {}", ranges.join(","))

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hayward_model::{Allowed, List, MOST_RANGES, Mode, Range, Response, prefix};
+use hayward_model::{Allowed, List, MOST_RANGES, Mode, NamedList, Range, Response, prefix};
 use hayward_rules::Widest;
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
+
+use crate::entry::{Entry, NamedEntry};
 
 /// The `egress` guard.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct EgressSettings {
     pub reach: Reach,
     /// What nobody may reach, by lists that others publish.
     pub bans: BanSettings,
+    /// Name servers whose answers are believed; none are those of the host.
+    pub resolvers: Option<Vec<IpAddr>>,
     /// They are meant, though they keep something from what the host needs.
     pub may_cut_node: bool,
 }
@@ -31,6 +35,8 @@ pub struct BanSettings {
     pub lists: Vec<String>,
     /// What is not banned, whatever lists say.
     pub exceptions: Vec<IpNet>,
+    /// Names that are not, with all below them.
+    pub exception_names: Vec<String>,
     /// How wide a prefix in a list may be.
     pub widest: Widest,
 }
@@ -42,6 +48,8 @@ pub struct EgressList {
     pub list: List,
     /// Of that, what may be reached though it is banned.
     pub always: List,
+    /// What may be reached by names, beside that.
+    pub names: NamedList,
 }
 
 impl EgressList {
@@ -50,7 +58,7 @@ impl EgressList {
         let host = prefix(IpNet::from(address));
         let holding = self.list.iter().filter(|(net, _)| net.contains(&host));
         match holding.max_by_key(|(net, _)| net.prefix_len()) {
-            None | Some((_, Allowed::Nothing)) => false,
+            None | Some((_, Allowed::Nothing | Allowed::Never)) => false,
             Some((_, Allowed::All)) => true,
             Some((_, Allowed::Ranges(ranges))) => ranges.iter().any(|range| {
                 let (first, last) = range.ports;
@@ -80,100 +88,12 @@ pub struct Reach {
     pub policy: EgressPolicy,
     /// Where the policy is to allow.
     pub allow: Vec<Entry>,
+    /// So too, by names.
+    pub names: Vec<NamedEntry>,
     /// Whatever the policy.
     pub always: Vec<Entry>,
     /// What may not be reached, whatever else is said.
     pub never: Vec<IpNet>,
-}
-
-/// Addresses, and what may be reached there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The addresses.
-    pub net: IpNet,
-    /// With none, everything.
-    pub ranges: Vec<Range>,
-}
-
-/// Names of protocols, with their numbers.
-const PROTOCOLS: [(&str, u8); 6] = [
-    ("icmp", 1),
-    ("tcp", 6),
-    ("udp", 17),
-    ("icmpv6", 58),
-    ("sctp", 132),
-    ("udplite", 136),
-];
-
-/// What a protocol is called in settings; its number where it has no name there.
-pub(crate) fn protocol_name(number: u8) -> String {
-    let name = PROTOCOLS.iter().find(|(_, known)| *known == number);
-    name.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
-}
-
-impl Entry {
-    fn both(&self) -> (Ipv6Net, &[Range]) {
-        (prefix(self.net), self.ranges.as_slice())
-    }
-
-    /// Reads `10.0.0.0/8`, `10.96.0.10 53`, `2001:db8::/32 443/tcp,8000-8999/tcp` or `192.0.2.0/24 icmp`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (net, ranges) = text.split_once(' ').unwrap_or((text, ""));
-        let net = net_of(net)?;
-        let ranges = ranges
-            .split(',')
-            .map(str::trim)
-            .filter(|range| !range.is_empty());
-        let ranges = ranges.map(range).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { net, ranges })
-    }
-}
-
-/// Reads a prefix, or an address alone.
-pub(crate) fn net_of(text: &str) -> Result<IpNet, String> {
-    let net = text
-        .parse()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let net = net.map_err(|_| {
-        format!("`{text}` is no address; write one such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32")
-    })?;
-    if net.trunc() != net {
-        return Err(format!(
-            "`{text}` has bits past its prefix; write {}",
-            net.trunc()
-        ));
-    }
-    Ok(net)
-}
-
-fn range(text: &str) -> Result<Range, String> {
-    let bad = || {
-        let names = PROTOCOLS.map(|(name, _)| name).join(", ");
-        format!(
-            "`{text}` is no port; write one such as 443, 443/tcp, 8000-8999/tcp, or a protocol: {names}"
-        )
-    };
-    let number = |name: &str| {
-        let known = PROTOCOLS.iter().find(|(known, _)| *known == name);
-        known.map(|(_, number)| *number)
-    };
-    if let Some(protocol) = number(text) {
-        return Ok(Range {
-            ports: (0, u16::MAX),
-            protocol: Some(protocol),
-        });
-    }
-    let (ports, protocol) = match text.split_once('/') {
-        Some((ports, name)) => (ports, Some(number(name).ok_or_else(bad)?)),
-        None => (text, None),
-    };
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let (first, last) = (first.parse().ok(), last.parse().ok());
-    let ports = first.zip(last).filter(|(first, last)| first <= last);
-    Ok(Range {
-        ports: ports.ok_or_else(bad)?,
-        protocol,
-    })
 }
 
 impl Reach {
@@ -189,7 +109,22 @@ impl Reach {
         Ok(EgressList {
             list: self.list()?,
             always,
+            names: self.named()?,
         })
+    }
+
+    /// What may be reached by names.
+    fn named(&self) -> Result<NamedList, String> {
+        let mut named = NamedList::new();
+        if self.policy != EgressPolicy::Allow {
+            return Ok(named);
+        }
+        for NamedEntry { pattern, .. } in &self.names {
+            let same = self.names.iter().filter(|other| other.pattern == *pattern);
+            let allowed = together(pattern, same.map(|entry| entry.ranges.as_slice()))?;
+            named.insert(pattern.clone(), allowed);
+        }
+        Ok(named)
     }
 
     /// The list that says so. The longest prefix that holds an address decides alone, so each has what all say that hold
@@ -211,7 +146,7 @@ impl Reach {
             .chain([all])
         {
             let allowed = if never.iter().any(|never| never.contains(&net)) {
-                Allowed::Nothing
+                Allowed::Never
             } else if self.policy == EgressPolicy::Open {
                 Allowed::All
             } else {
@@ -226,7 +161,7 @@ impl Reach {
 
 /// What several entries allow together.
 fn together<'a>(
-    net: Ipv6Net,
+    place: impl std::fmt::Display,
     entries: impl Iterator<Item = &'a [Range]>,
 ) -> Result<Allowed, String> {
     let mut ranges = Vec::new();
@@ -240,7 +175,7 @@ fn together<'a>(
     ranges.dedup();
     if ranges.len() > MOST_RANGES {
         return Err(format!(
-            "{} ranges of ports are allowed at {net}, and the kernel's list holds {MOST_RANGES}: write wider ones",
+            "{} ranges of ports are allowed at {place}, and the kernel's list holds {MOST_RANGES}: write wider ones",
             ranges.len()
         ));
     }
@@ -259,6 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::entry::net_of;
 
     fn entries(texts: &[&str]) -> Vec<Entry> {
         let parsed = texts.iter().map(|text| Entry::parse(text));
@@ -269,6 +205,7 @@ mod tests {
         Reach {
             policy,
             allow: entries(allow),
+            names: Vec::new(),
             always: entries(&["127.0.0.0/8"]),
             never: never
                 .iter()
@@ -281,7 +218,7 @@ mod tests {
     fn reaches(list: &List, address: &str, port: u16, protocol: u8) -> bool {
         let list = EgressList {
             list: list.clone(),
-            always: List::new(),
+            ..EgressList::default()
         };
         list.reaches(address.parse().expect("an address"), port, protocol)
     }
@@ -406,6 +343,7 @@ mod tests {
             let reach = Reach {
                 policy: EgressPolicy::Allow,
                 allow,
+                names: Vec::new(),
                 always: Vec::new(),
                 never: never.into_iter().map(|entry| entry.net).collect(),
             };

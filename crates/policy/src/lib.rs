@@ -6,6 +6,7 @@
 mod check;
 mod destinations;
 mod egress;
+mod entry;
 mod guards;
 mod labels;
 mod outbound;
@@ -21,7 +22,8 @@ mod verdict;
 
 pub use check::egress::is_default_never;
 pub use destinations::{destinations, spelled};
-pub use egress::{BanSettings, EgressList, EgressPolicy, EgressSettings, Entry, Reach};
+pub use egress::{BanSettings, EgressList, EgressPolicy, EgressSettings, Reach};
+pub use entry::{Entry, NamedEntry};
 pub use outbound::{ContactLogSettings, OutboundSettings, PacketSockets};
 pub use pool::PoolSettings;
 pub use quantity::duration as parse_duration;

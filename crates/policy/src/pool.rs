@@ -5,9 +5,6 @@ use std::collections::BTreeSet;
 use hayward_model::{Mode, Response};
 
 const KNOWN: &str = include_str!("../pools.txt");
-/// As DNS has it: of a name, and of a label.
-const MOST_NAME: usize = 253;
-const MOST_LABEL: usize = 63;
 /// The kernel compares the last so many.
 const MOST_LABELS: usize = 8;
 
@@ -34,19 +31,12 @@ pub(crate) fn known() -> BTreeSet<String> {
 
 /// Reads a domain.
 pub(crate) fn domain(text: &str) -> Result<String, String> {
-    let domain = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    let is_good = |label: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        !label.is_empty() && label.len() <= MOST_LABEL && label.bytes().all(known)
-    };
-    let labels = domain.split('.').count();
-    let is_good = domain.split('.').all(is_good) && domain.len() <= MOST_NAME;
-    if !is_good || !(2..=MOST_LABELS).contains(&labels) {
-        return Err(format!(
+    let is_short = |domain: &String| domain.split('.').count() <= MOST_LABELS;
+    hayward_model::domain(text).filter(is_short).ok_or_else(|| {
+        format!(
             "`{text}` is no domain of two to {MOST_LABELS} labels; write one such as pool.example.org, which holds for all below it, or builtin"
-        ));
-    }
-    Ok(domain)
+        )
+    })
 }
 
 #[cfg(test)]

@@ -213,6 +213,7 @@ pub(crate) struct RawEgress {
     pub(crate) never: Option<Vec<Spanned<String>>>,
     pub(crate) ban_lists: Option<Spanned<Vec<String>>>,
     pub(crate) never_banned: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(crate) resolvers: Option<Spanned<Vec<Spanned<String>>>>,
     pub(crate) widest_ban: Option<Spanned<RawWidest>>,
     pub(crate) may_cut_node: Option<Spanned<bool>>,
 }

@@ -5,7 +5,7 @@ mod header;
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
-use hayward_model::prefix;
+use hayward_model::{domain_hash, prefix};
 use hayward_yaml::Problem;
 use ipnet::{IpNet, Ipv6Net};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::{RulesError, load::expand};
 
 /// Lists at most: each is counted by itself in the kernel.
 pub const MOST_BAN_LISTS: usize = 64;
-/// Prefixes at most, of all lists together: what the kernel has room for.
+/// Prefixes at most, and names, of all lists together: what the kernel has room for.
 pub const MOST_BANS: usize = 262_144;
 /// A file of so many bytes is no list that anybody meant.
 const MOST_BYTES: u64 = 64 << 20;
@@ -39,8 +39,8 @@ pub struct BanList {
     pub date: Option<Timestamp>,
     /// What it bans: IPv4 addresses are those of `::ffff:0:0/96`.
     pub nets: Vec<Ipv6Net>,
-    /// Names in it, which are not used yet.
-    pub names: usize,
+    /// Names that it bans with all below them, by their [`domain_hash`].
+    pub names: Vec<u64>,
 }
 
 impl BanList {
@@ -52,7 +52,7 @@ impl BanList {
             source: self.source.clone(),
             date: self.date,
             nets: Vec::new(),
-            names: self.names,
+            names: Vec::new(),
         }
     }
 }
@@ -102,6 +102,14 @@ pub fn load_bans(sources: &[String], widest: Widest) -> Result<Vec<BanList>, Rul
         let what = format!("{all} prefixes in all lists, and {MOST_BANS} are possible");
         problems.push(too_many(what, "leave out a list, or join prefixes"));
     }
+    let all = lists.iter().map(|list| list.names.len()).sum::<usize>();
+    if all > MOST_BANS {
+        let what = format!("{all} names in all lists, and {MOST_BANS} are possible");
+        problems.push(too_many(
+            what,
+            "leave out a list, or ban what names are below",
+        ));
+    }
     if problems.is_empty() {
         Ok(lists)
     } else {
@@ -134,6 +142,30 @@ pub fn bans(lists: &[BanList], exceptions: &[IpNet], number: impl Fn(&str) -> Op
     let within: Vec<Ipv6Net> = exceptions.into_iter().filter(within).collect();
     bans.extend(within.into_iter().map(|exception| (exception, None)));
     bans
+}
+
+/// Names that may not be asked for, by their hash: the number of the list that says so, or none for an exception. Of a name and
+/// those above it, the longest decides.
+pub fn banned_names(
+    lists: &[BanList],
+    exceptions: &[String],
+    number: impl Fn(&str) -> Option<u8>,
+) -> BTreeMap<u64, Option<u8>> {
+    let mut banned = BTreeMap::new();
+    for list in lists {
+        let Some(number) = number(&list.name) else {
+            continue;
+        };
+        for name in &list.names {
+            // What is in two lists is the first one's.
+            banned.entry(*name).or_insert(Some(number));
+        }
+    }
+    // Nobody asks for an exception from what is not banned.
+    if !banned.is_empty() {
+        banned.extend(exceptions.iter().map(|name| (domain_hash(name), None)));
+    }
+    banned
 }
 
 /// A file's bytes, and when it was written.

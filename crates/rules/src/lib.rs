@@ -13,7 +13,9 @@ mod rule;
 pub mod secret;
 pub mod table;
 
-pub use bans::{BanList, Bans, MOST_BAN_LISTS, MOST_BANS, Widest, bans, load_bans, parse_bans};
+pub use bans::{
+    BanList, Bans, MOST_BAN_LISTS, MOST_BANS, Widest, banned_names, bans, load_bans, parse_bans,
+};
 pub use builtin::{BUILTIN, TEST_STRING};
 pub use difference::{RuleDifference, diff};
 pub use generate::generate;

@@ -13,7 +13,7 @@ pub(crate) fn bans(socket: &Path, json: bool) -> Result<(), Failure> {
     }
     let rows: Vec<Vec<String>> = lists.iter().map(row).collect();
     show::table(
-        &["LIST", "DATE", "PREFIXES", "REFUSED", "NAMES", "SOURCE"],
+        &["LIST", "DATE", "PREFIXES", "NAMES", "REFUSED", "SOURCE"],
         &rows,
     );
     Ok(())
@@ -27,11 +27,8 @@ fn row(list: &BanReport) -> Vec<String> {
         show::printable(&list.name),
         date.unwrap_or_else(|| "-".to_owned()),
         list.prefixes.to_string(),
+        list.names.to_string(),
         list.refused.to_string(),
-        match list.names {
-            0 => "-".to_owned(),
-            names => format!("{names} not used yet"),
-        },
         show::printable(list.source.as_deref().unwrap_or("-")),
     ]
 }

@@ -99,7 +99,7 @@ pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> 
     if json {
         return show::json(&serde_json::json!({
             "rules": table.rules().len(), "table_bytes": table.words().len() * 4, "notices": notices,
-            "bans": bans.iter().map(|list| serde_json::json!({ "name": list.name, "prefixes": list.nets.len(), "names": list.names })).collect::<Vec<_>>(),
+            "bans": bans.iter().map(|list| serde_json::json!({ "name": list.name, "prefixes": list.nets.len(), "names": list.names.len() })).collect::<Vec<_>>(),
             "tell": told.iter().map(|(kind, name)| serde_json::json!({ "kind": kind, "name": name })).collect::<Vec<_>>(),
         }));
     }
@@ -112,13 +112,13 @@ pub(crate) fn check(config: &ConfigArgument, json: bool) -> Result<(), Failure> 
         table.words().len() / 256
     ));
     for list in &bans {
-        let not_used = match list.names {
+        let names = match list.names.len() {
             0 => String::new(),
-            names => format!("; {} not used yet", show::count(names, "name")),
+            names => format!(", {}", show::count(names, "name")),
         };
         let prefixes = list.nets.len();
         show::line(&format!(
-            "  bans {prefixes} prefixes by {}{not_used}",
+            "  bans {prefixes} prefixes by {}{names}",
             list.name
         ));
     }

@@ -6,7 +6,11 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-const SCRIPT: &str = concat!(include_str!("measure.py"), include_str!("network.py"));
+const SCRIPT: &str = concat!(
+    include_str!("measure.py"),
+    include_str!("dns.py"),
+    include_str!("network.py")
+);
 /// Its own addresses.
 const ADDRESSES: [&str; 4] = ["10.1.0.1/32", "10.2.0.1/32", "fd01::1/128", "fd02::1/128"];
 

@@ -1,6 +1,8 @@
 //! Settings of the guard `egress`.
 
-use hayward_model::{Mode, Response};
+use std::{collections::BTreeSet, net::IpAddr};
+
+use hayward_model::{Mode, Response, covers};
 use hayward_rules::Widest;
 use hayward_yaml::{Spanned, line_of};
 use ipnet::IpNet;
@@ -8,12 +10,16 @@ use ipnet::IpNet;
 use super::Checker;
 use crate::{
     BanSettings, EgressList, EgressSettings, Reach,
-    egress::{Entry, net_of},
+    entry::{Entry, Place, entry_or_name, net_of, net_or_name},
     raw::{RawEgress, RawWidest},
 };
 
 /// The kernel tells twice as many apart, since old ones hold until new ones do.
 const MOST_LISTS: u16 = 2_048;
+/// Half of what the kernel has room for, for the same reason.
+const MOST_NAMES: usize = 4_096;
+/// `EGRESS_PATTERNS` of the kernel programs.
+const MOST_WIDER: usize = 4;
 /// Where a workload talks to itself.
 const ALWAYS: [&str; 2] = ["127.0.0.0/8", "::1"];
 /// Where clouds hand out credentials: of AWS, Azure, Google and others, of AWS over IPv6, and of Google over IPv6.
@@ -26,21 +32,31 @@ const WIDEST: Widest = Widest { v4: 8, v6: 16 };
 impl Checker {
     pub(super) fn egress(&mut self, raw: RawEgress) -> EgressSettings {
         let line = raw.policy.as_ref().map_or(0, line_of);
+        let (allow, names) = Place::apart(self.entries(raw.allow, &[], entry_or_name));
         let reach = Reach {
             policy: raw.policy.map(|policy| policy.value).unwrap_or_default(),
-            allow: self.entries(raw.allow, &[], Entry::parse),
+            allow,
+            names,
             always: self.entries(raw.always, &ALWAYS, Entry::parse),
             never: self.entries(raw.never, &NEVER, net_of),
         };
-        self.checked(line, reach.list());
+        self.checked(line, reach.lists());
+        let exceptions = raw.never_banned.map(|entries| entries.value);
+        let exceptions = self.entries(exceptions, &[], net_or_name);
+        let (exceptions, exception_names) = Place::apart(exceptions);
+        let resolvers = raw
+            .resolvers
+            .map(|it| self.entries(Some(it.value), &[], address));
         let bans = BanSettings {
             lists: raw.ban_lists.map_or_else(Vec::new, |lists| lists.value),
-            exceptions: self.entries(raw.never_banned.map(|entries| entries.value), &[], net_of),
+            exceptions,
+            exception_names,
             widest: self.widest(raw.widest_ban),
         };
         EgressSettings {
             enabled: true,
             bans,
+            resolvers,
             may_cut_node: raw.may_cut_node.is_some_and(|may| may.value),
             mode: raw.mode.unwrap_or(Mode::Enforce),
             response: raw.response.unwrap_or(Response::Deny),
@@ -64,10 +80,11 @@ impl Checker {
         let reach = Reach {
             policy: policy.unwrap_or(old.policy),
             allow: if allow { own.reach.allow } else { old.allow },
+            names: if allow { own.reach.names } else { old.names },
             always: if always { own.reach.always } else { old.always },
             never: if never { own.reach.never } else { old.never },
         };
-        self.checked(line, reach.list());
+        self.checked(line, reach.lists());
         EgressSettings {
             mode: mode.unwrap_or(general.mode),
             response: response.unwrap_or(general.response),
@@ -90,6 +107,28 @@ impl Checker {
             .filter(|number| *number < MOST_LISTS);
         let message = format!("overrides of `egress` say more than {MOST_LISTS} different things");
         self.checked(0, number.ok_or(message)).unwrap_or(0)
+    }
+
+    /// The kernel tells so many names apart, and of those that a name falls under at once.
+    pub(super) fn refuse_many_names(&mut self, lists: &[EgressList]) {
+        let entries: usize = lists.iter().map(|list| list.names.len()).sum();
+        let patterns: BTreeSet<&String> = lists.iter().flat_map(|list| list.names.keys()).collect();
+        if patterns.len() > MOST_NAMES || entries > 2 * MOST_NAMES {
+            let message = format!(
+                "`allow` has more than {MOST_NAMES} names, or overrides have twice as many"
+            );
+            self.problem(0, message, "allow what is below a name: *.example.org");
+            return;
+        }
+        for pattern in &patterns {
+            let wider = patterns.iter().filter(|wide| covers(wide, pattern)).count();
+            if wider > MOST_WIDER {
+                let message = format!(
+                    "`{pattern}` falls under {wider} names of `allow`, and the kernel tells {MOST_WIDER} apart"
+                );
+                self.problem(0, message, "leave out those in between");
+            }
+        }
     }
 
     fn widest(&mut self, raw: Option<Spanned<RawWidest>>) -> Widest {
@@ -139,24 +178,35 @@ pub(super) fn no_egress() -> EgressSettings {
         reach: Reach {
             policy: crate::EgressPolicy::Open,
             allow: Vec::new(),
+            names: Vec::new(),
             always: Vec::new(),
             never: Vec::new(),
         },
         bans: BanSettings {
             lists: Vec::new(),
             exceptions: Vec::new(),
+            exception_names: Vec::new(),
             widest: WIDEST,
         },
+        resolvers: None,
         may_cut_node: false,
     }
 }
 
+/// Reads the address of a name server.
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is no address of a name server; write one such as 10.96.0.10 or fd00::a")
+    })
+}
+
 impl RawEgress {
     /// Keys that are one for all workloads, with their lines.
-    pub(super) fn of_all(&self) -> [(&'static str, Option<usize>); 4] {
+    pub(super) fn of_all(&self) -> [(&'static str, Option<usize>); 5] {
         [
             ("ban_lists", self.ban_lists.as_ref().map(line_of)),
             ("never_banned", self.never_banned.as_ref().map(line_of)),
+            ("resolvers", self.resolvers.as_ref().map(line_of)),
             ("widest_ban", self.widest_ban.as_ref().map(line_of)),
             ("may_cut_node", self.may_cut_node.as_ref().map(line_of)),
         ]

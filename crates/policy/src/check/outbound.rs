@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::{Checker, short::full};
 use crate::{
     ContactLogSettings, OutboundSettings, PacketSockets,
-    egress::net_of,
+    entry::net_of,
     raw::{RawContactLog, RawGuard, RawKept, RawOutbound},
 };
 

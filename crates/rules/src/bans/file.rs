@@ -11,7 +11,7 @@
 
 use std::net::IpAddr;
 
-use hayward_model::prefix;
+use hayward_model::{domain, domain_hash, prefix};
 use hayward_yaml::Problem;
 use ipnet::{IpNet, Ipv6Net};
 
@@ -41,7 +41,7 @@ const SHARED: [&str; 12] = [
 enum Line {
     Nothing,
     Net(Ipv6Net),
-    Names(usize),
+    Names(Vec<u64>),
 }
 
 pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList, Vec<Problem>> {
@@ -50,7 +50,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList,
         source: None,
         date: None,
         nets: Vec::new(),
-        names: 0,
+        names: Vec::new(),
     };
     let mut problems = Vec::new();
     let mut untold = 0;
@@ -68,7 +68,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList,
         match of(entry.trim(), widest) {
             Ok(Line::Nothing) => {}
             Ok(Line::Net(net)) => list.nets.push(net),
-            Ok(Line::Names(names)) => list.names += names,
+            Ok(Line::Names(names)) => list.names.extend(names),
             Err(_) if problems.len() >= MOST_PROBLEMS => untold += 1,
             Err((message, help)) => problems.push(Problem {
                 file: name.to_owned(),
@@ -77,7 +77,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList,
                 help: help.to_owned(),
             }),
         }
-        if list.nets.len() > MOST_BANS {
+        if list.nets.len() > MOST_BANS || list.names.len() > MOST_BANS {
             // It is refused for this by whoever loads it.
             break;
         }
@@ -96,6 +96,9 @@ pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList,
     list.nets.sort_unstable();
     list.nets.dedup();
     list.nets.shrink_to_fit();
+    list.names.sort_unstable();
+    list.names.dedup();
+    list.names.shrink_to_fit();
     Ok(list)
 }
 
@@ -114,15 +117,15 @@ fn of(entry: &str, widest: Widest) -> Result<Line, (String, &'static str)> {
         // A hosts file names its own host too.
         let others = rest.into_iter().filter(|name| name.contains('.'));
         let others = others.filter(|name| !name.starts_with("localhost.") && *name != "0.0.0.0");
-        let checked = others.map(check_name).collect::<Result<Vec<()>, _>>()?;
-        return Ok(Line::Names(checked.len()));
+        let names = others.map(banned_name).collect::<Result<_, _>>()?;
+        return Ok(Line::Names(names));
     }
     let net = first
         .parse::<IpNet>()
         .or_else(|_| first.parse::<IpAddr>().map(IpNet::from));
     match net {
         Ok(net) => check_net(net, widest).map(Line::Net),
-        Err(_) => check_name(first).map(|()| Line::Names(1)),
+        Err(_) => banned_name(first).map(|name| Line::Names(vec![name])),
     }
 }
 
@@ -150,29 +153,18 @@ fn check_net(net: IpNet, widest: Widest) -> Result<Ipv6Net, (String, &'static st
     Ok(both)
 }
 
-fn check_name(name: &str) -> Result<(), (String, &'static str)> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let name = name.strip_prefix("*.").unwrap_or(name);
-    let label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        (1..=63).contains(&label.len()) && label.bytes().all(plain)
-    };
-    let labels: Vec<&str> = name.split('.').collect();
-    let numeric = |label: &&str| label.bytes().all(|byte| byte.is_ascii_digit());
-    if name.len() > 253
-        || labels.len() < 2
-        || !labels.iter().copied().all(label)
-        || labels.last().is_some_and(numeric)
-    {
-        let message = format!("`{name}` is neither an address, nor a prefix, nor a name");
+/// The hash of a name, which is banned with all below it.
+fn banned_name(text: &str) -> Result<u64, (String, &'static str)> {
+    let Some(name) = domain(text.strip_prefix("*.").unwrap_or(text)) else {
+        let message = format!("`{text}` is neither an address, nor a prefix, nor a name");
         return Err((
             message,
             "write one such as 192.0.2.7, 198.51.100.0/24, 2001:db8::/32 or pool.example, and comments behind #",
         ));
-    }
-    if SHARED.contains(&name.to_ascii_lowercase().as_str()) {
+    };
+    if SHARED.contains(&name.as_str()) {
         let message = format!("`{name}` would be banned for all who have a name below it");
         return Err((message, "write the whole name that is meant"));
     }
-    Ok(())
+    Ok(domain_hash(&name))
 }

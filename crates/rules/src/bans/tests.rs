@@ -35,7 +35,10 @@ fn addresses_prefixes_and_names_are_told_apart() {
     let mut expected = nets(&["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/32"]);
     expected.sort_unstable();
     assert_eq!(list.nets, expected);
-    assert_eq!(list.names, 3);
+    let names = ["miners.example", "pool.example", "other.example"];
+    let mut names = names.map(domain_hash);
+    names.sort_unstable();
+    assert_eq!(list.names, names);
     assert_eq!(
         list.source.as_deref(),
         Some("https://lists.example/drop.txt")
@@ -126,6 +129,27 @@ fn exceptions_win_and_of_two_lists_the_first_is_named() {
     .map(|(net, number)| (nets(&[net])[0], number))
     .collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn of_names_the_first_list_is_named_and_exceptions_are_kept() {
+    let one = parsed("Pool.example.\n*.miners.example\n");
+    let other = BanList {
+        name: "b.txt".to_owned(),
+        ..parsed("pool.example\nother.example\n")
+    };
+    let number = |name: &str| Some(u8::from(name == "b.txt"));
+    let exceptions = ["www.pool.example".to_owned()];
+    let found = banned_names(&[one, other], &exceptions, number);
+    let expected = [
+        ("pool.example", Some(0)),
+        ("miners.example", Some(0)),
+        ("other.example", Some(1)),
+        ("www.pool.example", None),
+    ];
+    let expected = expected.map(|(name, number)| (domain_hash(name), number));
+    assert_eq!(found, expected.into_iter().collect());
+    assert!(banned_names(&[], &exceptions, number).is_empty());
 }
 
 #[test]
