@@ -50,7 +50,7 @@ mod tests {
         }]);
         assert_eq!(lists, expected);
         let table = host.hayward(&["bans"]).ok();
-        assert!(table.out.contains("1 not used yet"), "{table:?}");
+        assert!(table.out.contains("NAMES"), "{table:?}");
         let series = format!("hayward_banned_total{{list=\"{name}\"}}");
         host.wait_until("the metric", || {
             host.metrics().contains(&format!("{series} 1"))

@@ -426,7 +426,10 @@ mod tests {
         for (settings, part) in [
             ("{policy: closed}", "known are open, deny, allow"),
             ("{policy: allow, allow: [10.0.0.1/8]}", "write 10.0.0.0/8"),
-            ("{policy: allow, allow: [example.org]}", "is no address"),
+            ("{policy: allow, allow: [\"exa mple\"]}", "is no address"),
+            ("{policy: allow, allow: [example]}", "is no address"),
+            ("{always: [example.org]}", "is no address"),
+            ("{resolvers: [dns.example]}", "no address of a name server"),
             ("{allows: []}", "allow"),
         ] {
             host.write_settings(&Start::default());

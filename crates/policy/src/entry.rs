@@ -79,7 +79,9 @@ impl Entry {
 pub(crate) fn entry_or_name(text: &str) -> Result<Place<Entry, NamedEntry>, String> {
     let (name, ranges) = text.split_once(' ').unwrap_or((text, ""));
     let Some(pattern) = pattern(name) else {
-        return Entry::parse(text).map(Place::Net);
+        let entry = Entry::parse(text).map(Place::Net);
+        return entry
+            .map_err(|error| format!("{error}, or a name such as example.org or *.example.org"));
     };
     let ranges = ranges_of(ranges)?;
     Ok(Place::Name(NamedEntry { pattern, ranges }))
