@@ -167,6 +167,44 @@ end_agent TERM
 exits workload-does-not-reach-it-without-an-agent 1 page /test/box
 exits egress-uninstall 0 hayward uninstall --config /test/egress.yaml
 
+echo "== what is reached by its name"
+sed 's/command:.*/command: { rules: [builtin] }, egress: { policy: allow, always: [], allow: ["127.0.0.1 53", "pypi.example 9752\/tcp"], resolvers: [127.0.0.1], may_cut_node: true, ban_lists: [\/test\/bans.txt] } }/' $settings >/test/names.yaml
+echo pool.example >/test/bans.txt
+enforces names-enforce --config /test/names.yaml
+nameserver &
+nameserver=$!
+asks() { # PATH OF A CGROUP, NAME
+	sh -c 'echo $$ > "$0/cgroup.procs" && exec nslookup -type=a "$1" 127.0.0.1' "$cgroups$1" "$2"
+}
+until asks / pypi.example >/dev/null 2>&1; do :; done
+exits before-it-asks-it-does-not-reach-it 1 page /test/box
+exits it-asks-for-another 0 asks /test/box other.example
+exits by-that-it-does-not-reach-it 1 page /test/box
+exits it-asks-for-the-name 0 asks /test/box pypi.example
+writes now-it-reaches-it hayward_checked_total page /test/box
+exits banned-name-is-not-asked-for 1 asks /test/box a.pool.example
+writes the-name-is-recorded '"denied".*"guard":"egress".*"name":"a.pool.example"' hayward events --json
+kill $nameserver
+end_agent TERM
+exits names-uninstall 0 hayward uninstall --config /test/names.yaml
+
+echo "== who mines"
+sed 's/command:.*/command: { rules: [builtin] }, pool: {} }/' $settings >/test/pool.yaml
+enforces pool-enforces --config /test/pool.yaml
+says() { # WHAT, from the workload to somebody who listens
+	nc -l -p 3333 </dev/null >/tmp/heard &
+	listens=$!
+	until netstat -lnt | grep -q ':3333 '; do :; done
+	timeout 3 sh -c 'echo $$ > "$0/cgroup.procs" && echo "$1" | nc 127.0.0.1 3333' "$cgroups/test/box" "$1"
+	kill $listens 2>/dev/null
+	echo "heard: $(cat /tmp/heard)"
+}
+writes something-else-arrives '^heard: hello$' says hello
+writes a-login-does-not '^heard: $' says '{"id":1,"method":"login","params":{"login":"wallet","pass":"x","agent":"miner"}}'
+writes mining-is-recorded '"denied".*"guard":"pool".*"dialect":"monero"' hayward events --json
+end_agent TERM
+exits pool-uninstall 0 hayward uninstall --config /test/pool.yaml
+
 echo "== who scans"
 sed 's/command:.*/command: { rules: [builtin] }, outbound: {} }/' $settings >/test/outbound.yaml
 enforces outbound-enforces --config /test/outbound.yaml

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, RANDOMX, SCOPE, Variant},
+    object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, POOL, RANDOMX, SCOPE, Variant},
     table,
 };
 
@@ -27,6 +27,7 @@ pub fn probe() -> Vec<Feature> {
         loads("command", &COMMAND),
         loads("egress", &EGRESS),
         loads("outbound", &OUTBOUND),
+        loads("pool", &POOL),
         loads("randomx", &RANDOMX),
         loads("scope", &SCOPE),
         large_tables(),

@@ -144,9 +144,11 @@ fn test(kernel: &Kernel, binary: Option<&Path>) -> Result<Outcome> {
     let image = kernel.obtain(&machines)?;
     let folder = machines.join(kernel.name);
     fs::create_dir_all(&folder)?;
-    let benign = project.join("tests/benign");
-    let rounding = userland::compile_rounding(&benign, &folder, kernel.architecture)?;
-    let mut programs: Vec<_> = binary.into_iter().chain([rounding.as_path()]).collect();
+    let compile = |source| userland::compile(&project.join(source), &folder, kernel.architecture);
+    let rounding = compile("tests/benign/rounding.c")?;
+    let nameserver = compile("tests/vm/nameserver.c")?;
+    let own = [rounding.as_path(), nameserver.as_path()];
+    let mut programs: Vec<_> = binary.into_iter().chain(own).collect();
     if kernel.script == "randomx" {
         programs.extend([program(), rounder()]);
     }

@@ -43,18 +43,14 @@ pub(crate) fn obtain(machines: &Path, architecture: Architecture) -> Result<Path
     Ok(folder)
 }
 
-/// Compiles the harmless program that rounds in many ways, of `tests/benign`.
-pub(crate) fn compile_rounding(
-    benign: &Path,
-    folder: &Path,
-    architecture: Architecture,
-) -> Result<PathBuf> {
+/// Compiles a program of one file for a machine.
+pub(crate) fn compile(source: &Path, folder: &Path, architecture: Architecture) -> Result<PathBuf> {
     let compiler = architecture.compiler();
-    let program = folder.join("rounding");
+    let program = folder.join(source.file_stem().context("a file of C")?);
     let status = Command::new(compiler)
         .args(["-O2", "-frounding-math", "-static", "-pthread", "-o"])
         .arg(&program)
-        .arg(benign.join("rounding.c"))
+        .arg(source)
         .arg("-lm")
         .status()
         .with_context(|| format!("start {compiler}; tools/install-cross-deps installs it"))?;
