@@ -96,6 +96,9 @@ fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)>
     if finding.evidence.quarantined {
         return Some(("egress", "this workload is quarantined"));
     }
+    if finding.evidence.other_workload {
+        return Some(("egress", "it belongs to another workload"));
+    }
     if finding.evidence.ban_list.is_some() {
         return Some(("egress", "it is on a ban list"));
     }

@@ -156,9 +156,8 @@ impl Pipeline {
         if is_canary(&self.egress_canary, cgroup) || !admits(&self.refusals, cgroup) {
             return;
         }
-        let (ban, name) = (event.ban, event.name.clone());
+        let ban = event.ban;
         let mut finding = hayward_detect::egress(event);
-        finding.evidence.name = name;
         finding.evidence.ban_list = ban.and_then(|ban| self.bans().name_of(ban));
         self.conclude_sent(finding);
     }

@@ -9,6 +9,8 @@ pub fn egress(event: EgressEvent) -> Finding {
     let evidence = Evidence {
         judged_at: Some(event.hook.name().to_owned()),
         quarantined: event.quarantined,
+        other_workload: event.of_another,
+        name: event.name,
         ..Evidence::default()
     };
     network::finding(Guard::Egress, event.sender, evidence)

@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "egress.h"
+#include "egress_apart.h"
 #include "egress_learnt.h"
 #include "egress_names.h"
 #include "frames.h"
@@ -139,10 +140,16 @@ static __always_inline bool is_judged(u32 policy, struct egress_grant grant)
 	return (policy & POLICY_EGRESS_ON) || grant.kind == EGRESS_QUARANTINED;
 }
 
-/* Whether it may be reached, by its address or by a name that it has; where it may not because of a ban, `ban` is set. */
-static __always_inline bool is_reached(u64 cgroup, u32 policy, struct egress_grant grant, const struct egress_target *target,
-				       struct socket_owner *owner, u32 *ban)
+/* Whether it may be reached, by its address or by a name that it has; where it may not because of a ban, `ban` is set. `context`
+ * is what the program was called with. */
+static __always_inline bool is_reached(void *context, u64 cgroup, u32 policy, struct egress_grant grant,
+				       const struct egress_target *target, struct socket_owner *owner, u32 *ban)
 {
+	/* A grant by hand is meant for them too. */
+	if ((policy & POLICY_EGRESS_APART) && !grant.kind && owner && is_of_others(context, target, cgroup, owner->uid)) {
+		*ban = EGRESS_OF_OTHERS;
+		return false;
+	}
 	if (may_reach(grant, policy, target, ban))
 		return true;
 	return !*ban && grant.kind != EGRESS_QUARANTINED && cell(CELL_EGRESS_NAMES) &&
@@ -150,7 +157,7 @@ static __always_inline bool is_reached(u64 cgroup, u32 policy, struct egress_gra
 }
 
 /* The answer to whoever wants to reach something, or asks for a name. */
-static __always_inline int decide(u64 cgroup, u32 policy, struct egress_grant grant,
+static __always_inline int decide(void *context, u64 cgroup, u32 policy, struct egress_grant grant,
 				  const struct egress_target *target, struct socket_owner *owner, u32 hook,
 				  const struct asked_name *name)
 {
@@ -159,7 +166,7 @@ static __always_inline int decide(u64 cgroup, u32 policy, struct egress_grant gr
 	bool enforce = (policy & POLICY_EGRESS_ENFORCE) || grant.kind == EGRESS_QUARANTINED;
 
 	count(COUNT_EGRESS_CHECKED, 1);
-	if (!ban && is_reached(cgroup, policy, grant, target, owner, &ban))
+	if (!ban && is_reached(context, cgroup, policy, grant, target, owner, &ban))
 		return ALLOW;
 	if (enforce && lease_has_run_out(bpf_ktime_get_boot_ns())) {
 		count(COUNT_EGRESS_LEASE_EXPIRED, 1);
@@ -239,7 +246,7 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 		return ALLOW;
 	if (hook == EGRESS_SEND && grant.kind != EGRESS_QUARANTINED && is_answer(cgroup, target, wanted->sk->src_port))
 		return ALLOW;
-	return decide(cgroup, policy, grant, target, owner, hook, NULL);
+	return decide(wanted, cgroup, policy, grant, target, owner, hook, NULL);
 }
 
 SEC("cgroup/connect4")
@@ -345,11 +352,11 @@ int on_packet(struct __sk_buff *packet)
 		return ALLOW;
 	/* A connection has one peer, so that it need be decided once, unless a grant ends by itself. */
 	barrier_var(connection);
-	if (connection && !grant.kind && is_reached(cgroup, policy, grant, &headers.target, connection, &ban)) {
+	if (connection && !grant.kind && is_reached(packet, cgroup, policy, grant, &headers.target, connection, &ban)) {
 		connection->allowed_at = changes;
 		return ALLOW;
 	}
-	return decide(cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET, &name);
+	return decide(packet, cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET, &name);
 }
 
 /* Datagrams that come in may be answered. */
@@ -412,7 +419,7 @@ int on_egress_frame(struct __sk_buff *frame)
 	/* What cannot be read goes nowhere that is known to be allowed. */
 	read_packet(frame, &headers);
 	name = ask(frame, &headers, cgroup, policy, grant);
-	decided = decide(cgroup, policy, grant, &headers.target, NULL, EGRESS_PACKET, &name);
+	decided = decide(frame, cgroup, policy, grant, &headers.target, NULL, EGRESS_PACKET, &name);
 	return decided == ALLOW ? FRAME_PASS : FRAME_DROP;
 }
 

@@ -138,6 +138,7 @@ enum cell {
 #define POLICY_OUTBOUND_ENFORCE (1u << 7)
 #define POLICY_POOL_ON (1u << 8)
 #define POLICY_POOL_ENFORCE (1u << 9)
+#define POLICY_EGRESS_APART (1u << 17) /* what belongs to other workloads of this host is not reached */
 #define POLICY_EGRESS_LIST_SHIFT 18 /* which list says where packets may go */
 #define EGRESS_LISTS (1u << 12)
 #define POLICY_NAMED (1u << 30) /* decided by a name: what is made below comes with it */
@@ -300,6 +301,8 @@ enum egress_hook {
 	EGRESS_PACKET,
 };
 
+#define EGRESS_OF_OTHERS 1000
+
 /* Bytes of a question that are told. */
 #define EGRESS_QUESTION 128
 
@@ -318,7 +321,7 @@ struct egress_event {
 	u32 port; /* of the destination */
 	u8 address[16];
 	char comm[16];
-	u32 ban; /* the list that bans it: its number and one; 0 is none */
+	u32 ban; /* the list that bans it: its number and one; 0 is none, EGRESS_OF_OTHERS that it is another workload's */
 	u32 name_bytes;
 	u8 name[EGRESS_QUESTION]; /* that was asked for, where it is the name that is banned, as DNS writes it */
 };

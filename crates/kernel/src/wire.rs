@@ -29,6 +29,8 @@ const CGROUP_PATH_OFFSET: usize = 16;
 const MESSAGE_OFFSET: usize = 96;
 const MESSAGE_BYTES: usize = 128;
 const QUESTION_BYTES: usize = 128;
+/// `EGRESS_OF_OTHERS`.
+const OF_OTHERS: u32 = 1_000;
 /// `struct rounding_event`: its samples, and what one holds.
 const SAMPLES_OFFSET: usize = 64;
 const SAMPLES: u32 = 8;
@@ -174,6 +176,7 @@ fn egress(bytes: &[u8]) -> Result<EgressEvent, WireError> {
         ban: u32_at(bytes, 88)
             .ok()
             .and_then(|ban| u8::try_from(ban.checked_sub(1)?).ok()),
+        of_another: u32_at(bytes, 88).is_ok_and(|ban| ban == OF_OTHERS),
         name: asked_name(bytes).filter(|name| !name.is_empty()),
         hook,
     })

@@ -105,6 +105,8 @@ pub struct EgressEvent {
     pub quarantined: bool,
     /// The number of the list that bans it.
     pub ban: Option<u8>,
+    /// It belongs to another workload.
+    pub of_another: bool,
     /// The name that was asked for, where that is what is banned.
     pub name: Option<String>,
     /// Which of the programs saw it.

@@ -60,6 +60,9 @@ pub struct Evidence {
     /// The ban list that it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ban_list: Option<String>,
+    /// What was to be reached belongs to another workload.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_workload: bool,
     /// The name that was asked for, where that is what is banned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -14,6 +14,7 @@ impl ScopePolicy {
     pub const EXCLUDED: Self = Self(1 << 31);
 
     const COMMAND_MILDER: u32 = 1 << 16;
+    const EGRESS_APART: u32 = 1 << 17;
     const NAMED: u32 = 1 << 30;
     const EGRESS_SHIFT: u32 = 4;
     const EGRESS_LIST_SHIFT: u32 = 18;
@@ -34,6 +35,12 @@ impl ScopePolicy {
         };
         let list = (list as u32 & Self::EGRESS_LISTS) << Self::EGRESS_LIST_SHIFT;
         Self(self.0 | mode << Self::EGRESS_SHIFT | list)
+    }
+
+    /// The same, where what belongs to other workloads of the host is not reached.
+    #[must_use]
+    pub const fn apart(self) -> Self {
+        Self(self.0 | Self::EGRESS_APART)
     }
 
     /// The list that says what may be reached.

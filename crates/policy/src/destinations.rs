@@ -3,7 +3,7 @@
 use hayward_model::{Allowed, List, Range};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{EgressPolicy, Entry, Reach, entry::protocol_name};
+use crate::{Between, EgressPolicy, Entry, Reach, entry::protocol_name};
 
 /// So many destinations may be granted at once.
 const MOST: usize = 64;
@@ -23,6 +23,8 @@ pub fn destinations(texts: &[String]) -> Result<List, String> {
         names: Vec::new(),
         always: entries.collect::<Result<_, _>>()?,
         never: Vec::new(),
+        between: Between::Allow,
+        workload_networks: Vec::new(),
     };
     Ok(reach.lists()?.always)
 }

@@ -81,6 +81,17 @@ pub enum EgressPolicy {
     Allow,
 }
 
+/// Whether a workload may reach others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Between {
+    /// As anything else.
+    #[default]
+    Allow,
+    /// It may not.
+    Refuse,
+}
+
 /// What may be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
@@ -94,6 +105,10 @@ pub struct Reach {
     pub always: Vec<Entry>,
     /// What may not be reached, whatever else is said.
     pub never: Vec<IpNet>,
+    /// What belongs to other workloads.
+    pub between: Between,
+    /// Where other workloads have addresses.
+    pub workload_networks: Vec<IpNet>,
 }
 
 impl Reach {
@@ -137,17 +152,24 @@ impl Reach {
         let entries: Vec<(Ipv6Net, &[Range])> =
             allow.iter().chain(&self.always).map(Entry::both).collect();
         let never: Vec<Ipv6Net> = self.never.iter().copied().map(prefix).collect();
+        let others: Vec<Ipv6Net> = match self.between {
+            Between::Allow => Vec::new(),
+            Between::Refuse => self.workload_networks.iter().copied().map(prefix).collect(),
+        };
         let all = Ipv6Net::default();
         let mut list = BTreeMap::new();
         for net in entries
             .iter()
             .map(|(net, _)| *net)
             .chain(never.clone())
+            .chain(others.clone())
             .chain([all])
         {
             let allowed = if never.iter().any(|never| never.contains(&net)) {
                 Allowed::Never
-            } else if self.policy == EgressPolicy::Open {
+            } else if self.policy == EgressPolicy::Open
+                && !others.iter().any(|other| other.contains(&net))
+            {
                 Allowed::All
             } else {
                 let holding = entries.iter().filter(|(holding, _)| holding.contains(&net));
@@ -211,6 +233,8 @@ mod tests {
                 .iter()
                 .map(|text| net_of(text).expect("a net"))
                 .collect(),
+            between: Between::Allow,
+            workload_networks: Vec::new(),
         }
     }
 
@@ -263,6 +287,32 @@ mod tests {
             let found = ["192.0.2.1", "192.0.2.7", "127.0.0.1"]
                 .map(|address| reaches(&list, address, 80, 6));
             assert_eq!(found, expected, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn where_other_workloads_are_what_is_listed_alone_is_reached() {
+        for (policy, expected) in [
+            (EgressPolicy::Open, [true, true, false, true, false]),
+            (EgressPolicy::Deny, [false, true, false, false, false]),
+        ] {
+            let reach = Reach {
+                between: Between::Refuse,
+                workload_networks: vec![net_of("10.42.0.0/16").expect("a net")],
+                always: entries(&["10.42.0.7 8081/tcp", "10.0.0.0/8 53"]),
+                ..reach(policy, &[], &["192.0.2.7"])
+            };
+            let list = reach.list().expect("a list");
+            let found = [
+                ("198.51.100.1", 80),
+                ("10.42.0.7", 8081),
+                ("10.42.0.7", 80),
+                ("10.43.0.1", 80),
+                ("192.0.2.7", 80),
+            ]
+            .map(|(address, port)| reaches(&list, address, port, 6));
+            assert_eq!(found, expected, "{policy:?}");
+            assert!(reaches(&list, "10.42.0.9", 53, 17));
         }
     }
 
@@ -346,6 +396,8 @@ mod tests {
                 names: Vec::new(),
                 always: Vec::new(),
                 never: never.into_iter().map(|entry| entry.net).collect(),
+                between: Between::Allow,
+                workload_networks: Vec::new(),
             };
             let list = reach.list().expect("a list");
             prop_assert_eq!(reaches(&list, &address.to_string(), port, 6), expected);

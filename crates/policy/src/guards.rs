@@ -2,7 +2,9 @@
 
 use hayward_model::{Guard, Mode, Response, ScopePolicy};
 
-use crate::{CommandSettings, EgressSettings, OutboundSettings, PoolSettings, RandomxSettings};
+use crate::{
+    Between, CommandSettings, EgressSettings, OutboundSettings, PoolSettings, RandomxSettings,
+};
 
 /// The settings of every guard that hold in some part of the scope.
 #[derive(Debug, Clone)]
@@ -31,6 +33,9 @@ impl Guards {
         }
         if policy.mode(Guard::Command) == Some(Mode::Enforce) && !self.command.response.kills() {
             policy = policy.milder_command();
+        }
+        if self.egress.enabled && self.egress.reach.between == Between::Refuse {
+            policy = policy.apart();
         }
         policy.with_list(list)
     }

@@ -10,7 +10,7 @@ use serde::{
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{EgressPolicy, PacketSockets, RandomxEvidence};
+use crate::{Between, EgressPolicy, PacketSockets, RandomxEvidence};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -213,6 +213,8 @@ pub(crate) struct RawEgress {
     pub(crate) never: Option<Vec<Spanned<String>>>,
     pub(crate) ban_lists: Option<Spanned<Vec<String>>>,
     pub(crate) never_banned: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(crate) between_workloads: Option<Spanned<Between>>,
+    pub(crate) workload_networks: Option<Vec<Spanned<String>>>,
     pub(crate) resolvers: Option<Spanned<Vec<Spanned<String>>>>,
     pub(crate) widest_ban: Option<Spanned<RawWidest>>,
     pub(crate) may_cut_node: Option<Spanned<bool>>,

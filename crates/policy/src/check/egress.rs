@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::Checker;
 use crate::{
-    BanSettings, EgressList, EgressSettings, Reach,
+    BanSettings, Between, EgressList, EgressSettings, Reach,
     entry::{Entry, Place, entry_or_name, net_of, net_or_name},
     raw::{RawEgress, RawWidest},
 };
@@ -39,6 +39,8 @@ impl Checker {
             names,
             always: self.entries(raw.always, &ALWAYS, Entry::parse),
             never: self.entries(raw.never, &NEVER, net_of),
+            between: raw.between_workloads.map(|it| it.value).unwrap_or_default(),
+            workload_networks: self.entries(raw.workload_networks, &[], net_of),
         };
         self.checked(line, reach.lists());
         let exceptions = raw.never_banned.map(|entries| entries.value);
@@ -74,6 +76,8 @@ impl Checker {
         let says = |entries: &Option<Vec<Spanned<String>>>| entries.is_some();
         let (allow, always, never) = (says(&raw.allow), says(&raw.always), says(&raw.never));
         let (mode, response) = (raw.mode, raw.response);
+        let between = raw.between_workloads.as_ref().map(|it| it.value);
+        let networks = says(&raw.workload_networks);
         let policy = raw.policy.as_ref().map(|policy| policy.value);
         let own = self.egress(raw);
         let old = general.reach;
@@ -83,6 +87,12 @@ impl Checker {
             names: if allow { own.reach.names } else { old.names },
             always: if always { own.reach.always } else { old.always },
             never: if never { own.reach.never } else { old.never },
+            between: between.unwrap_or(old.between),
+            workload_networks: if networks {
+                own.reach.workload_networks
+            } else {
+                old.workload_networks
+            },
         };
         self.checked(line, reach.lists());
         EgressSettings {
@@ -181,6 +191,8 @@ pub(super) fn no_egress() -> EgressSettings {
             names: Vec::new(),
             always: Vec::new(),
             never: Vec::new(),
+            between: Between::Allow,
+            workload_networks: Vec::new(),
         },
         bans: BanSettings {
             lists: Vec::new(),
