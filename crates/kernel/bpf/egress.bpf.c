@@ -156,7 +156,10 @@ static __always_inline bool is_reached(void *context, u64 cgroup, u32 policy, st
 	       may_reach_by_name(cgroup, policy, target, owner);
 }
 
-/* The answer to whoever wants to reach something, or asks for a name. */
+/* Allowed by what holds, and not since nobody enforces it. */
+#define REACHED 2
+
+/* The answer to whoever wants to reach something, or asks for a name: ALLOW, REACHED or REFUSE. */
 static __always_inline int decide(void *context, u64 cgroup, u32 policy, struct egress_grant grant,
 				  const struct egress_target *target, struct socket_owner *owner, u32 hook,
 				  const struct asked_name *name)
@@ -167,7 +170,7 @@ static __always_inline int decide(void *context, u64 cgroup, u32 policy, struct 
 
 	count(COUNT_EGRESS_CHECKED, 1);
 	if (!ban && is_reached(context, cgroup, policy, grant, target, owner, &ban))
-		return ALLOW;
+		return REACHED;
 	if (enforce && lease_has_run_out(bpf_ktime_get_boot_ns())) {
 		count(COUNT_EGRESS_LEASE_EXPIRED, 1);
 		enforce = false;
@@ -246,7 +249,7 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 		return ALLOW;
 	if (hook == EGRESS_SEND && grant.kind != EGRESS_QUARANTINED && is_answer(cgroup, target, wanted->sk->src_port))
 		return ALLOW;
-	return decide(wanted, cgroup, policy, grant, target, owner, hook, NULL);
+	return !!decide(wanted, cgroup, policy, grant, target, owner, hook, NULL);
 }
 
 SEC("cgroup/connect4")
@@ -313,8 +316,8 @@ int on_packet(struct __sk_buff *packet)
 	struct egress_grant grant = {};
 	struct asked_name name;
 	u64 cgroup = 0, changes;
-	u32 ban = 0;
 	u32 policy;
+	int decided;
 
 	socket = packet->sk;
 	if (!socket)
@@ -352,11 +355,10 @@ int on_packet(struct __sk_buff *packet)
 		return ALLOW;
 	/* A connection has one peer, so that it need be decided once, unless a grant ends by itself. */
 	barrier_var(connection);
-	if (connection && !grant.kind && is_reached(packet, cgroup, policy, grant, &headers.target, connection, &ban)) {
+	decided = decide(packet, cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET, &name);
+	if (connection && !grant.kind && decided == REACHED)
 		connection->allowed_at = changes;
-		return ALLOW;
-	}
-	return decide(packet, cgroup, policy, grant, &headers.target, owner, EGRESS_PACKET, &name);
+	return !!decided;
 }
 
 /* Datagrams that come in may be answered. */
@@ -420,7 +422,7 @@ int on_egress_frame(struct __sk_buff *frame)
 	read_packet(frame, &headers);
 	name = ask(frame, &headers, cgroup, policy, grant);
 	decided = decide(frame, cgroup, policy, grant, &headers.target, NULL, EGRESS_PACKET, &name);
-	return decided == ALLOW ? FRAME_PASS : FRAME_DROP;
+	return decided == REFUSE ? FRAME_DROP : FRAME_PASS;
 }
 
 /* What comes back to a workload with a network of its own: where it is on its way there, the workload has no hand in it. */
