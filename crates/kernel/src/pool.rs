@@ -51,7 +51,8 @@ impl PoolDomains {
     }
 }
 
-fn hash(domain: &str) -> u64 {
+/// As the programs do it.
+pub(crate) fn hash(domain: &str) -> u64 {
     let put = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(FACTOR);
     domain.bytes().fold(START, put)
 }

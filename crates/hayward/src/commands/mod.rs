@@ -7,6 +7,7 @@ mod events;
 mod grants;
 mod install;
 mod judge;
+mod pcap;
 mod migrate;
 mod probe;
 mod rules;
