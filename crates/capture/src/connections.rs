@@ -202,7 +202,9 @@ fn asks(headers: &Headers, packet: &Packet<'_>) -> bool {
 
 /// Whether an arriving packet opens the connection that its socket waits for.
 pub(crate) fn opens(headers: &Headers) -> bool {
-    headers.flags.is_some_and(|flags| flags & (SYN | ACK | RST) == SYN | ACK)
+    headers
+        .flags
+        .is_some_and(|flags| flags & (SYN | ACK | RST) == SYN | ACK)
 }
 
 /// Whether it is a later fragment, which has lost its ports.

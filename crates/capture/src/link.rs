@@ -41,7 +41,9 @@ pub(crate) fn packet<'a>(record: &Record<'a>) -> Result<Packet<'a>, Unread> {
     let bytes = bytes.ok_or(Unread::Short)?;
     let there_was = record.length.saturating_sub(u32::try_from(at).unwrap_or(0));
     let length = length(bytes, there_was)?;
-    let kept = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+    let kept = usize::try_from(length)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
     Ok(Packet {
         bytes: &bytes[..kept],
         length,
@@ -69,7 +71,9 @@ fn behind_ethertype(bytes: &[u8], mut at: usize) -> Result<usize, Unread> {
 fn length(bytes: &[u8], there_was: u32) -> Result<u32, Unread> {
     let field = |at: usize| {
         let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
-        field.map(|field| u32::from(u16::from_be_bytes(*field))).ok_or(Unread::Short)
+        field
+            .map(|field| u32::from(u16::from_be_bytes(*field)))
+            .ok_or(Unread::Short)
     };
     let (header, said) = match bytes.first().map(|byte| (byte >> 4, byte & 15)) {
         Some((4, words)) if words >= 5 => (u32::from(words) * 4, field(2)?),
@@ -80,7 +84,11 @@ fn length(bytes: &[u8], there_was: u32) -> Result<u32, Unread> {
     // What the card was to cut into packets has no length of its own yet.
     let is_uncut = there_was > 65_535 && (said == 0 || said == 40);
     let is_offloaded = said == 0 && bytes[0] >> 4 == 4;
-    let length = if is_uncut || is_offloaded { there_was } else { said };
+    let length = if is_uncut || is_offloaded {
+        there_was
+    } else {
+        said
+    };
     (header <= length && length <= there_was)
         .then_some(length)
         .ok_or(Unread::Damaged)

@@ -27,7 +27,11 @@ impl Pcap {
         magic: [u8; 4],
         input: &mut Input<R>,
     ) -> Result<Option<Self>, CaptureError> {
-        let known = [(MICROSECONDS, 1000, 16), (NANOSECONDS, 1, 16), (MODIFIED, 1000, 24)];
+        let known = [
+            (MICROSECONDS, 1000, 16),
+            (NANOSECONDS, 1, 16),
+            (MODIFIED, 1000, 24),
+        ];
         let known = known
             .into_iter()
             .find_map(|(number, ns, header)| Some((order_of(magic, number)?, ns, header)));

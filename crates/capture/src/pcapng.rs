@@ -126,7 +126,7 @@ impl Pcapng {
         require(read_whole(input, buffer, 4)?)?;
         let length = self.order.unwrap_or(Order::Little).u32(buffer, 0);
         let is_good = length >= FRAME && length.is_multiple_of(4);
-        is_good.then_some(length - 8).ok_or_else(|| bad_length(length))
+        is_good.then(|| length - 8).ok_or_else(|| bad_length(length))
     }
 
     fn skip<R: Read>(&self, input: &mut Input<R>, buffer: &mut Vec<u8>) -> Result<(), Ends> {
@@ -185,10 +185,14 @@ impl Pcapng {
         if let Some((high, low)) = time {
             self.last = interface.time(high, low);
         }
-        let to = usize::try_from(bytes).ok().and_then(|bytes| bytes.checked_add(from));
+        let to = usize::try_from(bytes)
+            .ok()
+            .and_then(|bytes| bytes.checked_add(from));
         let to = to.filter(|to| *to <= block.len() && bytes <= MOST_BYTES);
         let to = to.ok_or_else(|| {
-            Ends::Damaged(format!("{bytes} bytes of a packet do not fit into its block"))
+            Ends::Damaged(format!(
+                "{bytes} bytes of a packet do not fit into its block"
+            ))
         })?;
         Ok(Some(Found {
             at: self.last,
@@ -236,7 +240,9 @@ impl Pcapng {
                 }
                 _ => {}
             }
-            rest = rest.get(4 + length.next_multiple_of(4)..).unwrap_or_default();
+            rest = rest
+                .get(4 + length.next_multiple_of(4)..)
+                .unwrap_or_default();
         }
         self.interfaces.push(interface);
         Ok(())

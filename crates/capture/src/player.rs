@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use hayward_kernel::{Headers, Offline, Outcome, OutboundLimits, Packet, SocketKind};
+use hayward_kernel::{Headers, Offline, OutboundLimits, Outcome, Packet, SocketKind};
 use hayward_model::{Event, Evidence, Guard};
 use ipnet::Ipv6Net;
 

@@ -40,7 +40,13 @@ fn judge_file(
     json: bool,
 ) -> Result<(), Failure> {
     let inside = inside(file, arguments)?;
-    let once: Vec<_> = policy.outbound.reachable.iter().copied().map(prefix).collect();
+    let once: Vec<_> = policy
+        .outbound
+        .reachable
+        .iter()
+        .copied()
+        .map(prefix)
+        .collect();
     let domains = policy.pool.domains.iter().map(String::as_str);
     let limits = outbound_limits(&policy.outbound);
     let mut player = Player::new(inside, &limits, domains, &nobody(), &once);
@@ -215,7 +221,9 @@ fn summary_text(file: &Path, summary: &Summary) -> String {
         summary.silent()
     );
     let unread = summary.unread.iter();
-    let unread: Vec<_> = unread.map(|(why, packets)| format!("{packets} {why}")).collect();
+    let unread: Vec<_> = unread
+        .map(|(why, packets)| format!("{packets} {why}"))
+        .collect();
     if !unread.is_empty() {
         text.push_str(&format!("\n  not judged: {}", unread.join(", ")));
     }
@@ -225,7 +233,10 @@ fn summary_text(file: &Path, summary: &Summary) -> String {
         (summary.fragments, "later fragments"),
         (summary.backwards, "out of order in time"),
         (summary.no_room, "of addresses for which there was no room"),
-        (summary.forgotten, "flows and contacts forgotten, for others to have room"),
+        (
+            summary.forgotten,
+            "flows and contacts forgotten, for others to have room",
+        ),
     ] {
         if number > 0 {
             text.push_str(&format!("\n  {number} {what}"));
@@ -263,7 +274,9 @@ impl Progress {
         self.told = Some(Instant::now());
         self.is_shown = true;
         let part = self.size.filter(|size| *size > 0);
-        let part = part.map_or(String::new(), |size| format!("{:3} %  ", offset * 100 / size));
+        let part = part.map_or(String::new(), |size| {
+            format!("{:3} %  ", offset * 100 / size)
+        });
         eprint!("\r\x1b[K{part}{} packets", self.packets);
         let _ = io::stderr().flush();
     }

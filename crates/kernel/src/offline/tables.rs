@@ -98,7 +98,9 @@ impl Table {
     pub(super) fn update(&mut self, key: &[u8], value: &[u8], flags: u64) -> i64 {
         let known = if self.is_array() {
             let at = key.try_into().map(u32::from_ne_bytes).unwrap_or(u32::MAX);
-            usize::try_from(at).ok().filter(|at| *at < self.values.len())
+            usize::try_from(at)
+                .ok()
+                .filter(|at| *at < self.values.len())
         } else {
             self.index.get(key).copied()
         };
