@@ -126,7 +126,9 @@ impl Pcapng {
         require(read_whole(input, buffer, 4)?)?;
         let length = self.order.unwrap_or(Order::Little).u32(buffer, 0);
         let is_good = length >= FRAME && length.is_multiple_of(4);
-        is_good.then(|| length - 8).ok_or_else(|| bad_length(length))
+        is_good
+            .then(|| length - 8)
+            .ok_or_else(|| bad_length(length))
     }
 
     fn skip<R: Read>(&self, input: &mut Input<R>, buffer: &mut Vec<u8>) -> Result<(), Ends> {

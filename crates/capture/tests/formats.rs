@@ -100,8 +100,14 @@ mod tests {
         for (file, said) in [
             (&b""[..], "is no capture: it has fewer than four bytes"),
             (b"\x1f\x8b\x08\0", "is no capture: it is compressed"),
-            (b"GET / HTTP/1.1", "is no capture: it begins neither as pcap nor as pcapng does"),
-            (b"\xd4\xc3\xb2\xa1\x02\0", "is no capture: it ends within its header"),
+            (
+                b"GET / HTTP/1.1",
+                "is no capture: it begins neither as pcap nor as pcapng does",
+            ),
+            (
+                b"\xd4\xc3\xb2\xa1\x02\0",
+                "is no capture: it ends within its header",
+            ),
         ] {
             let (_, error) = read(file);
             assert_eq!(error.expect("an error").to_string(), said);
@@ -124,7 +130,10 @@ mod tests {
         let (packets, error) = read(&file);
         assert_eq!(packets.len(), 3);
         let said = error.expect("an error").to_string();
-        assert!(said.starts_with("is damaged before packet 4, at byte"), "{said}");
+        assert!(
+            said.starts_with("is damaged before packet 4, at byte"),
+            "{said}"
+        );
         assert!(said.contains("ends as one of"), "{said}");
     }
 

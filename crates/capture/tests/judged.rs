@@ -49,7 +49,10 @@ mod tests {
         let [one] = seen else {
             panic!("one finding: {seen:?}");
         };
-        assert_eq!(one.source, "10.0.0.1".parse::<IpAddr>().expect("an address"));
+        assert_eq!(
+            one.source,
+            "10.0.0.1".parse::<IpAddr>().expect("an address")
+        );
         one.evidence.scan.clone().expect("a scan")
     }
 
@@ -57,7 +60,8 @@ mod tests {
     fn mining(tape: &Tape) -> Vec<(PoolDialect, String, String)> {
         let pool = |seen: Seen| seen.evidence.pool.expect("it mines");
         let all = judge(tape).0.into_iter().map(pool);
-        all.map(|pool| (pool.dialect, pool.direction, pool.message)).collect()
+        all.map(|pool| (pool.dialect, pool.direction, pool.message))
+            .collect()
     }
 
     #[test]
@@ -68,14 +72,20 @@ mod tests {
         }
         let (seen, summary) = judge(&tape);
         let scan = scan(&seen);
-        assert_eq!((scan.limit.as_str(), scan.contacts, scan.refused), ("unanswered", 5, 5));
+        assert_eq!(
+            (scan.limit.as_str(), scan.contacts, scan.refused),
+            ("unanswered", 5, 5)
+        );
         let named: Vec<String> = scan.destinations.iter().map(ToString::to_string).collect();
         assert!(named.contains(&"tcp 192.0.2.1:5".to_owned()), "{named:?}");
         assert_eq!(named.len(), 5);
         let fifth = crate::tape::BEGIN + 9 * 1_000_000;
         assert_eq!((seen[0].at, seen[0].at_end), (fifth, false));
         // Whoever is blocked makes no more contacts.
-        assert_eq!((summary.contacts, summary.refused, summary.flows), (5, 5, 9));
+        assert_eq!(
+            (summary.contacts, summary.refused, summary.flows),
+            (5, 5, 9)
+        );
     }
 
     #[test]
@@ -104,7 +114,10 @@ mod tests {
             tape.open(OWN, &format!("192.0.2.2:{port}"));
         }
         let (seen, _) = judge(&tape);
-        assert_eq!((scan(&seen).limit.as_str(), scan(&seen).refused), ("failures", 100));
+        assert_eq!(
+            (scan(&seen).limit.as_str(), scan(&seen).refused),
+            ("failures", 100)
+        );
         let limits = OutboundLimits {
             failed: 20,
             ..LIMITS
@@ -116,12 +129,24 @@ mod tests {
     #[test]
     fn probes_of_every_kind_are_contacts() {
         let probes: [(&str, fn(&mut Tape, &str)); 6] = [
-            ("fin", |tape, to| { tape.tcp(OWN, &format!("{to}:9"), FIN, 1, b""); }),
-            ("null", |tape, to| { tape.tcp(OWN, &format!("{to}:9"), 0, 1, b""); }),
-            ("xmas", |tape, to| { tape.tcp(OWN, &format!("{to}:9"), 0x29, 1, b""); }),
-            ("ecn", |tape, to| { tape.tcp(OWN, &format!("{to}:9"), SYN | 0xc0, 1, b""); }),
-            ("udp", |tape, to| { tape.udp(OWN, &format!("{to}:9"), b"x"); }),
-            ("echo", |tape, to| { tape.icmp("10.0.0.1", to, 8); }),
+            ("fin", |tape, to| {
+                tape.tcp(OWN, &format!("{to}:9"), FIN, 1, b"");
+            }),
+            ("null", |tape, to| {
+                tape.tcp(OWN, &format!("{to}:9"), 0, 1, b"");
+            }),
+            ("xmas", |tape, to| {
+                tape.tcp(OWN, &format!("{to}:9"), 0x29, 1, b"");
+            }),
+            ("ecn", |tape, to| {
+                tape.tcp(OWN, &format!("{to}:9"), SYN | 0xc0, 1, b"");
+            }),
+            ("udp", |tape, to| {
+                tape.udp(OWN, &format!("{to}:9"), b"x");
+            }),
+            ("echo", |tape, to| {
+                tape.icmp("10.0.0.1", to, 8);
+            }),
         ];
         for (name, probe) in probes {
             let mut tape = Tape::new();
@@ -134,7 +159,8 @@ mod tests {
         let mut tape = Tape::new();
         for host in 1..=6 {
             let to = format!("192.0.2.{host}:9");
-            tape.tcp(OWN, &to, FIN, 1, b"").tcp(&to, OWN, RST | ACK, 0, b"");
+            tape.tcp(OWN, &to, FIN, 1, b"")
+                .tcp(&to, OWN, RST | ACK, 0, b"");
         }
         assert_eq!(scan(&judge(&tape).0).refused, 5);
     }
@@ -154,7 +180,13 @@ mod tests {
             tape.udp(&outside, "10.0.0.1:53", b"question");
             tape.udp("10.0.0.1:53", &outside, b"answer");
             // Connections from before the capture, and what routers say.
-            tape.tcp("10.0.0.1:5000", &format!("192.0.2.{host}:443"), ACK, 1, b"more");
+            tape.tcp(
+                "10.0.0.1:5000",
+                &format!("192.0.2.{host}:443"),
+                ACK,
+                1,
+                b"more",
+            );
             tape.icmp(&format!("192.0.2.{host}"), "10.0.0.1", 3);
             tape.icmp("10.0.0.1", &format!("192.0.2.{host}"), 3);
             tape.udp(OWN, "224.0.0.251:5353", b"name");
@@ -174,7 +206,10 @@ mod tests {
         }
         let (seen, summary) = judge(&tape);
         assert_eq!(seen, []);
-        assert_eq!((summary.contacts, summary.answered, summary.refused), (201, 200, 1));
+        assert_eq!(
+            (summary.contacts, summary.answered, summary.refused),
+            (201, 200, 1)
+        );
     }
 
     #[test]
@@ -203,13 +238,18 @@ mod tests {
     }
 
     const SUBSCRIBE: &[u8] = br#"{"id":1,"method":"mining.subscribe","params":["x/1"]}"#;
-    const JOB: &[u8] = br#"{"jsonrpc":"2.0","method":"job","params":{"blob":"0e","job_id":"a","target":"b8"}}"#;
+    const JOB: &[u8] =
+        br#"{"jsonrpc":"2.0","method":"job","params":{"blob":"0e","job_id":"a","target":"b8"}}"#;
 
     #[test]
     fn who_mines_is_found_by_what_either_end_says_once_for_each_destination() {
         let mut tape = Tape::new();
         for pool in ["192.0.2.1:3333", "192.0.2.1:3333", "[2001:db8::1]:443"] {
-            let own = if pool.starts_with('[') { "[fd00::1]:40" } else { OWN };
+            let own = if pool.starts_with('[') {
+                "[fd00::1]:40"
+            } else {
+                OWN
+            };
             tape.open(own, pool).tcp(own, pool, ACK, 101, SUBSCRIBE);
             tape.tcp(own, pool, ACK, 101 + 53, SUBSCRIBE);
         }
@@ -222,7 +262,10 @@ mod tests {
             String::from_utf8_lossy(SUBSCRIBE).into_owned(),
         );
         assert_eq!(found[..2], [stratum.clone(), stratum]);
-        assert_eq!((found[2].0, found[2].1.as_str()), (PoolDialect::Monero, "received"));
+        assert_eq!(
+            (found[2].0, found[2].1.as_str()),
+            (PoolDialect::Monero, "received")
+        );
         assert_eq!((found.len(), judge(&tape).1.repeated), (3, 1));
     }
 
@@ -234,12 +277,22 @@ mod tests {
                 labels.push(label.len() as u8);
                 labels.extend(label.bytes());
             }
-            let question = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &labels, &[0, 0, 1, 0, 1]];
+            let question = [
+                &[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..],
+                &labels,
+                &[0, 0, 1, 0, 1],
+            ];
             let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n");
             let mut tape = Tape::new();
             tape.udp(OWN, "192.0.2.53:53", &question.concat());
             tape.open("10.0.0.2:4000", "192.0.2.1:80");
-            tape.tcp("10.0.0.2:4000", "192.0.2.1:80", ACK, 101, request.as_bytes());
+            tape.tcp(
+                "10.0.0.2:4000",
+                "192.0.2.1:80",
+                ACK,
+                101,
+                request.as_bytes(),
+            );
             let found = mining(&tape);
             assert_eq!(found.len(), expected * 2, "{found:?}");
             assert!(found.iter().all(|(.., message)| message == name));
@@ -271,15 +324,20 @@ mod tests {
     #[test]
     fn a_port_that_is_used_again_is_another_connection() {
         let mut tape = Tape::new();
-        tape.open(OWN, "192.0.2.1:80").tcp(OWN, "192.0.2.1:80", ACK, 101, b"x");
-        tape.open(OWN, "192.0.2.1:80").tcp(OWN, "192.0.2.1:80", ACK, 101, SUBSCRIBE);
+        tape.open(OWN, "192.0.2.1:80")
+            .tcp(OWN, "192.0.2.1:80", ACK, 101, b"x");
+        tape.open(OWN, "192.0.2.1:80")
+            .tcp(OWN, "192.0.2.1:80", ACK, 101, SUBSCRIBE);
         assert_eq!(mining(&tape).len(), 1);
     }
 
     #[test]
     fn what_cannot_be_judged_is_counted_by_its_cause() {
         let mut tape = Tape::new();
-        let (own, other) = ("10.0.0.1".parse().expect("ip"), "192.0.2.1".parse().expect("ip"));
+        let (own, other) = (
+            "10.0.0.1".parse().expect("ip"),
+            "192.0.2.1".parse().expect("ip"),
+        );
         let mut long = ip(own, other, 17, &[0; 8]);
         long[3] = 200;
         let mut short = ip(own, other, 17, &[0; 8]);
@@ -295,7 +353,10 @@ mod tests {
         let mut file = Tape::new().open(OWN, "192.0.2.1:80").file(USUAL);
         file[20] = 147;
         let (_, summary) = judge_file(&file, Inside::private(), &LIMITS);
-        assert_eq!(summary.unread.into_iter().collect::<Vec<_>>(), [(Unread::Link(147), 3)]);
+        assert_eq!(
+            summary.unread.into_iter().collect::<Vec<_>>(),
+            [(Unread::Link(147), 3)]
+        );
     }
 
     #[test]
@@ -313,7 +374,8 @@ mod tests {
         for third in 0..=255 {
             for fourth in 0..=255 {
                 let to = format!("[2001:db8::{third:x}:{fourth:x}]:9");
-                tape.udp("[fd00::1]:9", &to, b"").udp("[fd00::1]:9", &to, b"");
+                tape.udp("[fd00::1]:9", &to, b"")
+                    .udp("[fd00::1]:9", &to, b"");
             }
         }
         tape.udp("[fd00::1]:9", "[2001:db8::1:0:0]:9", b"");
@@ -331,17 +393,24 @@ mod tests {
     #[test]
     fn judging_a_damaged_capture_never_panics() {
         let mut tape = Tape::new();
-        tape.open(OWN, "192.0.2.1:3333").tcp(OWN, "192.0.2.1:3333", ACK, 101, SUBSCRIBE);
+        tape.open(OWN, "192.0.2.1:3333")
+            .tcp(OWN, "192.0.2.1:3333", ACK, 101, SUBSCRIBE);
         tape.tcp("192.0.2.1:3333", OWN, ACK, 501, JOB);
-        tape.udp("[fd00::1]:9", "[2001:db8::1]:53", b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x04pool\x07example\x03org\0");
+        tape.udp(
+            "[fd00::1]:9",
+            "[2001:db8::1]:53",
+            b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x04pool\x07example\x03org\0",
+        );
         tape.icmp("fd00::1", "2001:db8::1", 128);
-        let files = [false, true].map(|pcapng| {
-            tape.file(Shape {
-                pcapng,
-                ..USUAL
-            })
-        });
-        let words: [&[u8]; 6] = [b"\x45\0", b"\x60\0\0\0", b"\x2c", b"mining.notify", b"\xc0\x0c", b"\x16\x03\x01"];
+        let files = [false, true].map(|pcapng| tape.file(Shape { pcapng, ..USUAL }));
+        let words: [&[u8]; 6] = [
+            b"\x45\0",
+            b"\x60\0\0\0",
+            b"\x2c",
+            b"mining.notify",
+            b"\xc0\x0c",
+            b"\x16\x03\x01",
+        ];
         throw(400, &Corpus::new(files, words).damaged(), |input| {
             judge_file(&input.0, Inside::All, &LIMITS);
             Ok(())

@@ -56,7 +56,9 @@ impl PacketTrial {
     /// Names of the programs.
     pub fn programs(&self) -> Vec<String> {
         let names = self.object.progs();
-        names.map(|program| program.name().to_string_lossy().into_owned()).collect()
+        names
+            .map(|program| program.name().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// Runs a program on a frame, as if this process had sent or got it. Returns what it answers.
@@ -65,7 +67,10 @@ impl PacketTrial {
             data_in: Some(frame),
             ..Default::default()
         };
-        let program = self.object.progs_mut().find(|program| program.name() == name);
+        let program = self
+            .object
+            .progs_mut()
+            .find(|program| program.name() == name);
         let program = program.ok_or_else(|| missing(name))?;
         let output = program.test_run(input);
         let output = output.doing(|| format!("run the program {name}"))?;

@@ -57,7 +57,9 @@ mod tests {
         let frames = Corpus::new(frames(), words).damaged();
         frames
             .prop_map(|frame| frame.0)
-            .prop_filter("a size that the kernel takes", |frame| (15..3000).contains(&frame.len()))
+            .prop_filter("a size that the kernel takes", |frame| {
+                (15..3000).contains(&frame.len())
+            })
     }
 
     /// What a program answers; none where the kernel does not try a frame, as it may where an IP header is not there whole.
@@ -90,7 +92,11 @@ mod tests {
         let (key, _) = entries.pop()?;
         assert!(entries.is_empty() && key[..8] == own_cgroup().to_ne_bytes());
         let port = u32::from_ne_bytes(key[24..28].try_into().expect("4 bytes"));
-        Some(end(&key[8..24], u16::try_from(port).expect("a port"), &key[28..]))
+        Some(end(
+            &key[8..24],
+            u16::try_from(port).expect("a port"),
+            &key[28..],
+        ))
     }
 
     /// From whom the guard `egress` has noted a datagram, and to which port: `struct egress_peer`.
@@ -115,7 +121,8 @@ mod tests {
     /// Whether the bytes say of themselves what the link says.
     fn is_consistent(frame: &[u8]) -> bool {
         let kind = u16::from_be_bytes([frame[12], frame[13]]);
-        matches!((kind, frame[14] >> 4), (0x0800, 4) | (0x86dd, 6)) || ![0x0800, 0x86dd].contains(&kind)
+        matches!((kind, frame[14] >> 4), (0x0800, 4) | (0x86dd, 6))
+            || ![0x0800, 0x86dd].contains(&kind)
     }
 
     const TCP: u32 = 6;
@@ -150,7 +157,14 @@ mod tests {
             }
             Ok(())
         });
-        assert!(trial.borrow().counters().expect("counters").outbound_contacts > 1000);
+        assert!(
+            trial
+                .borrow()
+                .counters()
+                .expect("counters")
+                .outbound_contacts
+                > 1000
+        );
     }
 
     #[test]

@@ -114,7 +114,14 @@ impl Tape {
         self.wait(1)
     }
 
-    pub fn tcp(&mut self, from: &str, to: &str, flags: u8, sequence: u32, data: &[u8]) -> &mut Self {
+    pub fn tcp(
+        &mut self,
+        from: &str,
+        to: &str,
+        flags: u8,
+        sequence: u32,
+        data: &[u8],
+    ) -> &mut Self {
         let (from, to) = ends(from, to);
         let mut segment = ports(from, to);
         segment.extend(sequence.to_be_bytes());
@@ -196,7 +203,14 @@ impl Tape {
         let section = [&u32(0x1a2b_3c4d)[..], &u16(1), &u16(0), &[255; 8]].concat();
         let mut file = block(0x0a0d_0d0a, &section);
         let resolution = if shape.ns { 9 } else { 6 };
-        let options = [&u16(9)[..], &u16(1), &[resolution, 0, 0, 0], &u16(0), &u16(0)].concat();
+        let options = [
+            &u16(9)[..],
+            &u16(1),
+            &[resolution, 0, 0, 0],
+            &u16(0),
+            &u16(0),
+        ]
+        .concat();
         let interface = [&u16(shape.link.number())[..], &u16(0), &u32(0), &options].concat();
         file.extend(block(1, &interface));
         // Something that nobody needs to know.
@@ -223,7 +237,9 @@ pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, data: &[u8]) -> Vec<u8> {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let length = u16::try_from(20 + data.len()).expect("it fits");
             let length = length.to_be_bytes();
-            let header = [0x45, 0, length[0], length[1], 0, 1, 0, 0, 64, protocol, 0, 0];
+            let header = [
+                0x45, 0, length[0], length[1], 0, 1, 0, 0, 64, protocol, 0, 0,
+            ];
             [&header[..], &from.octets(), &to.octets(), data].concat()
         }
         (IpAddr::V6(from), IpAddr::V6(to)) => {

@@ -30,7 +30,18 @@ pub fn ipv4(protocol: u8, fragment: u16, options: &[u8], data: &[u8]) -> Vec<u8>
     let length = u16::try_from(20 + options.len() + data.len()).expect("it fits");
     let (length, fragment) = (length.to_be_bytes(), fragment.to_be_bytes());
     let header = [
-        0x40 | words, 0, length[0], length[1], 0, 7, fragment[0], fragment[1], 64, protocol, 0, 0,
+        0x40 | words,
+        0,
+        length[0],
+        length[1],
+        0,
+        7,
+        fragment[0],
+        fragment[1],
+        64,
+        protocol,
+        0,
+        0,
     ];
     frame(0x0800, &[&header[..], &OWN, &OTHER, options, data].concat())
 }
@@ -38,7 +49,10 @@ pub fn ipv4(protocol: u8, fragment: u16, options: &[u8], data: &[u8]) -> Vec<u8>
 /// A packet of IPv6 with extensions, each with its number.
 fn ipv6(extensions: &[(u8, &[u8])], protocol: u8, data: &[u8]) -> Vec<u8> {
     let mut chain = Vec::new();
-    let mut nexts = extensions.iter().map(|(number, _)| *number).chain([protocol]);
+    let mut nexts = extensions
+        .iter()
+        .map(|(number, _)| *number)
+        .chain([protocol]);
     let first = nexts.next().expect("there is one");
     for ((_, body), next) in extensions.iter().zip(nexts) {
         chain.push(next);
@@ -58,7 +72,9 @@ pub fn udp(from: u16, to: u16, data: &[u8]) -> Vec<u8> {
 
 pub fn tcp(flags: u8, data: &[u8]) -> Vec<u8> {
     let ports = [4000_u16, 443].map(u16::to_be_bytes);
-    let rest = [0, 0, 0, 9, 0, 0, 0, 1, 0x60, flags, 4, 0, 0, 0, 0, 0, 2, 4, 5, 0xb4];
+    let rest = [
+        0, 0, 0, 9, 0, 0, 0, 1, 0x60, flags, 4, 0, 0, 0, 0, 0, 2, 4, 5, 0xb4,
+    ];
     [ports.as_flattened(), &rest, data].concat()
 }
 
@@ -93,7 +109,12 @@ pub fn frames() -> Vec<Vec<u8>> {
         ipv4(TCP, 0, b"", &tcp(2, b"")),
         ipv4(TCP, 0, &[1; 8], &tcp(0x18, JSON)),
         ipv4(TCP, 0, b"", &tcp(0x18, &hello)),
-        ipv4(TCP, 0, b"", &tcp(0x18, b"GET / HTTP/1.1\r\nHost: pool.example.org\r\n\r\n")),
+        ipv4(
+            TCP,
+            0,
+            b"",
+            &tcp(0x18, b"GET / HTTP/1.1\r\nHost: pool.example.org\r\n\r\n"),
+        ),
         ipv4(TCP, 0, b"", &tcp(4, b"")),
         ipv4(ICMP, 0, b"", &echo),
         ipv4(SCTP, 0, b"", &tcp(0, b"")),
@@ -110,7 +131,10 @@ pub fn frames() -> Vec<Vec<u8>> {
         ipv6(&[(DESTINATION, options); 9], TCP, &tcp(2, b"")),
         ipv6(&[(0, options)], NOTHING, b""),
         frame(0x0806, &[0; 28]),
-        frame(0x8100, &[&[0, 7, 8, 0][..], &ipv4(UDP, 0, b"", &datagram)[14..]].concat()),
+        frame(
+            0x8100,
+            &[&[0, 7, 8, 0][..], &ipv4(UDP, 0, b"", &datagram)[14..]].concat(),
+        ),
         frame(0x0800, b""),
     ]
 }
@@ -125,6 +149,8 @@ pub fn own_cgroup() -> u64 {
         let root = fields.nth(1)?;
         (fields.next()? == "cgroup2").then(|| PathBuf::from(root))
     });
-    let path = root.expect("cgroup2").join(own.expect("a cgroup").trim_start_matches('/'));
+    let path = root
+        .expect("cgroup2")
+        .join(own.expect("a cgroup").trim_start_matches('/'));
     fs::metadata(&path).expect("the cgroup").ino()
 }
