@@ -61,9 +61,10 @@ impl Player {
     ) -> Self {
         let mut offline = Offline::new(limits);
         offline.set_domains(domains);
-        let mut all = once.to_vec();
-        all.extend(inside.nets());
-        offline.weigh(twice, &all);
+        let own = inside.nets();
+        let is_own = |net: &Ipv6Net| own.iter().any(|own| own.contains(net));
+        let twice: Vec<_> = twice.iter().filter(|net| !is_own(net)).copied().collect();
+        offline.weigh(&twice, &[once, own].concat());
         Self {
             offline,
             inside,
@@ -125,13 +126,15 @@ impl Player {
             self.summary.fragments += 1;
             return Ok(());
         }
-        if self.inside.holds(headers.source) {
+        let leaves = self.inside.holds(headers.source);
+        let arrives = self.inside.holds(headers.target);
+        if leaves {
             self.leaves(&headers, &packet);
         }
-        if self.inside.holds(headers.target) {
+        if arrives {
             self.arrives(&headers, &packet);
         }
-        Ok(())
+        (leaves || arrives).then_some(()).ok_or(Unread::Outside)
     }
 
     fn leaves(&mut self, headers: &Headers, packet: &Packet<'_>) {

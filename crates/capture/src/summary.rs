@@ -9,6 +9,8 @@ pub enum Unread {
     NoIp,
     /// Its headers say what cannot be: no host takes it.
     Damaged,
+    /// Neither end is inside.
+    Outside,
     /// The capture has kept too little of it.
     Short,
     /// Of this kind of link nothing is known here.
@@ -20,6 +22,7 @@ impl std::fmt::Display for Unread {
         match self {
             Self::NoIp => f.write_str("not-ip"),
             Self::Damaged => f.write_str("damaged-header"),
+            Self::Outside => f.write_str("outside"),
             Self::Short => f.write_str("cut-short"),
             Self::Link(link) => write!(f, "link-type-{link}"),
         }

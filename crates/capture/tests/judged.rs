@@ -220,8 +220,10 @@ mod tests {
         }
         assert_eq!(scan(&judge(&tape).0).refused, 3);
         let own = ["10.0.0.0/8", "198.51.100.0/24"].map(|net| net.parse().expect("a prefix"));
-        let (seen, _) = judge_file(&tape.file(USUAL), Inside::of(own), &LIMITS);
-        assert_eq!(seen, []);
+        for own in [&own[..], &["0.0.0.0/0".parse().expect("a prefix")]] {
+            let inside = Inside::of(own.iter().copied());
+            assert_eq!(judge_file(&tape.file(USUAL), inside, &LIMITS).0, []);
+        }
     }
 
     #[test]
@@ -232,6 +234,10 @@ mod tests {
         }
         let (seen, summary) = judge(&tape);
         assert_eq!((seen.len(), summary.workloads), (0, 0));
+        assert_eq!(
+            summary.unread.into_iter().collect::<Vec<_>>(),
+            [(Unread::Outside, 18)]
+        );
         let (seen, summary) = judge_file(&tape.file(USUAL), Inside::All, &LIMITS);
         assert_eq!((seen.len(), summary.workloads), (1, 2));
         assert_eq!(seen[0].source.to_string(), "203.0.113.7");
