@@ -157,7 +157,9 @@ mod tests {
         assert_eq!(packets[0].0, packets[4].0);
         // `if_tsresol` of 2^-10, `if_tsoffset` of -3 s, by hand.
         let block = |kind: u32, body: &[u8]| {
-            let length = (body.len() as u32 + 12).to_le_bytes();
+            let length = u32::try_from(body.len() + 12)
+                .expect("it fits")
+                .to_le_bytes();
             [&kind.to_le_bytes()[..], &length, body, &length].concat()
         };
         let words = |words: &[u32]| -> Vec<u8> {

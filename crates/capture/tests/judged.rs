@@ -126,9 +126,12 @@ mod tests {
         assert_eq!(scan(&seen).refused, 20);
     }
 
+    /// Sends one to an address.
+    type Probe = fn(&mut Tape, &str);
+
     #[test]
     fn probes_of_every_kind_are_contacts() {
-        let probes: [(&str, fn(&mut Tape, &str)); 6] = [
+        let probes: [(&str, Probe); 6] = [
             ("fin", |tape, to| {
                 tape.tcp(OWN, &format!("{to}:9"), FIN, 1, b"");
             }),
@@ -280,7 +283,7 @@ mod tests {
         for (name, expected) in [("eu.pool.example.org", 1), ("pool.example.net", 0)] {
             let mut labels = Vec::new();
             for label in name.split('.') {
-                labels.push(label.len() as u8);
+                labels.push(u8::try_from(label.len()).expect("a label"));
                 labels.extend(label.bytes());
             }
             let question = [
@@ -309,7 +312,7 @@ mod tests {
     fn segments_count_in_their_order_and_once_wherever_they_end() {
         let pool = "192.0.2.1:3333";
         let parts: Vec<&[u8]> = JOB.chunks(20).collect();
-        let sequence = |part: usize| 501 + 20 * part as u32;
+        let sequence = |part: usize| 501 + 20 * u32::try_from(part).expect("it fits");
         for order in [&[0, 1, 2, 3, 4][..], &[0, 3, 2, 1, 4], &[1, 0, 0, 2, 4, 3]] {
             let mut tape = Tape::new();
             tape.open(OWN, pool);

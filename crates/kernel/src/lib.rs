@@ -54,6 +54,6 @@ pub use rounding::round_irregularly;
 pub use statistics::{RunTime, Statistics};
 pub use stream::EventStream;
 pub use table::{MAX_TABLE_BYTES, size_class};
-pub use trial::PacketTrial;
+pub use trial::{MapEntry, PacketTrial};
 pub use tripped::Tripped;
 pub use windows::{AFFORDABLE_CALLS, Windows};

@@ -13,6 +13,9 @@ use crate::{
     wire::decode,
 };
 
+/// A map's entry: its key and its value.
+pub type MapEntry = (Vec<u8>, Vec<u8>);
+
 /// The programs, and maps of their own.
 #[derive(Debug)]
 pub struct PacketTrial {
@@ -85,7 +88,7 @@ impl PacketTrial {
     }
 
     /// All entries of a map, which is empty then.
-    pub fn take(&self, map: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KernelError> {
+    pub fn take(&self, map: &str) -> Result<Vec<MapEntry>, KernelError> {
         let map = self.map(map)?;
         let keys: Vec<_> = map.keys().collect();
         let mut entries = Vec::new();

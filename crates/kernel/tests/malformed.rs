@@ -279,7 +279,7 @@ mod tests {
                 ),
                 _ => return Ok(()),
             };
-            if sliced.link_exts.len() > 0 {
+            if !sliced.link_exts.is_empty() {
                 return Ok(());
             }
             let read = headers(&frame);

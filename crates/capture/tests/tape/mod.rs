@@ -197,7 +197,7 @@ impl Tape {
         let u16 = |number| order16(shape.big, number);
         let block = |kind: u32, body: &[u8]| {
             let padded = [body, &vec![0; body.len().next_multiple_of(4) - body.len()]].concat();
-            let length = u32(u32::try_from(padded.len() + 12).expect("it fits"));
+            let length = u32(size(&padded) + 12);
             [&u32(kind)[..], &length, &padded, &length].concat()
         };
         let section = [&u32(0x1a2b_3c4d)[..], &u16(1), &u16(0), &[255; 8]].concat();
@@ -221,7 +221,7 @@ impl Tape {
             let units = at / if shape.ns { 1 } else { 1000 };
             let (high, low) = ((units >> 32) as u32, (units & 0xffff_ffff) as u32);
             let mut body = Vec::new();
-            for number in [0, high, low, kept.len() as u32, frame.len() as u32] {
+            for number in [0, high, low, size(kept), size(&frame)] {
                 body.extend(u32(number));
             }
             body.extend(kept);
@@ -249,6 +249,10 @@ pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, data: &[u8]) -> Vec<u8> {
         }
         _ => panic!("{from} and {to} are of two families"),
     }
+}
+
+fn size(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("it fits")
 }
 
 fn ends(from: &str, to: &str) -> (SocketAddr, SocketAddr) {
