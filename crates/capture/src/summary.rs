@@ -59,7 +59,7 @@ pub struct Summary {
     pub fragments: u64,
     /// Packets whose time is before that of an earlier one; they count as of then.
     pub backwards: u64,
-    /// Addresses inside that are not judged, since there are more than the kernel has room for.
+    /// Packets of addresses inside that are not judged, since there are more of them than the kernel has room for.
     pub no_room: u64,
     /// Connections and contacts that were forgotten, for others to have room.
     pub forgotten: u64,
