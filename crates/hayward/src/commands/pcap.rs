@@ -232,7 +232,10 @@ fn summary_text(file: &Path, summary: &Summary) -> String {
         (summary.cut, "of which the capture has kept a part"),
         (summary.fragments, "later fragments"),
         (summary.backwards, "out of order in time"),
-        (summary.no_room, "of addresses inside for which there was no room"),
+        (
+            summary.no_room,
+            "of addresses inside for which there was no room",
+        ),
         (
             summary.forgotten,
             "flows and contacts forgotten, for others to have room",

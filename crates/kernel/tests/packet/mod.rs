@@ -136,6 +136,12 @@ pub fn frames() -> Vec<Vec<u8>> {
             &[&[0, 7, 8, 0][..], &ipv4(UDP, 0, b"", &datagram)[14..]].concat(),
         ),
         frame(0x0800, b""),
+        ipv6(&[(0, options)], UDP, &datagram),
+        ipv6(
+            &[(AUTHENTICATION, authentication), (DESTINATION, options)],
+            TCP,
+            &tcp(2, b""),
+        ),
     ]
 }
 
