@@ -1,5 +1,6 @@
 //! Compiles the kernel programs with clang. The node needs neither clang nor kernel headers: what is built here is
-//! embedded in the binary, packed, and relocated when it is loaded.
+//! embedded in the binary, packed, and relocated when it is loaded. Those that judge captures, too, are compiled once more
+//! for the target itself.
 
 use std::{
     env, fs,
@@ -32,6 +33,7 @@ fn main() {
     );
     let clang = find_clang();
     println!("cargo::rerun-if-changed=bpf");
+    println!("cargo::rerun-if-changed=native");
     println!("cargo::rerun-if-env-changed=CLANG");
     let target = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
         Ok("aarch64") => "-D__TARGET_ARCH_arm64",
@@ -70,6 +72,29 @@ fn main() {
         let packed = deflate::compress_to_vec(&stripped(&compiled), BEST);
         fs::write(&compiled, packed).expect("cargo's own folder can be written to");
     }
+    compile_natively(&clang);
+}
+
+/// The programs that run in the binary itself. They include nothing but what is here, so no target's headers are needed.
+fn compile_natively(clang: &str) {
+    let mut native = cc::Build::new();
+    native
+        .compiler(clang)
+        .std("gnu17")
+        .includes(["native", "bpf"])
+        .files(["native/outbound.c", "native/pool.c"])
+        .warnings_into_errors(true)
+        // What the kernel's side alone knows of or calls.
+        .flag("-Wno-unknown-attributes")
+        .flag("-Wno-unused-function")
+        .flag("-ffreestanding");
+    // Where Rust checks for overflows, undefined behaviour ends the process.
+    if env::var_os("CARGO_CFG_DEBUG_ASSERTIONS").is_some() {
+        native
+            .flag("-fsanitize=undefined,local-bounds")
+            .flag("-fsanitize-trap=all");
+    }
+    native.compile("hayward-programs");
 }
 
 /// What describes types (BTF) comes with -g alone; what comes with it for debuggers and linkers is three quarters of an

@@ -63,6 +63,7 @@ pub use canary::{
 };
 pub use grants::{GrantReport, GrantRequest, Holds};
 pub use node::refuse_cutting_node;
+pub use outbound::{nobody, outbound_limits};
 pub use reload::ReloadReport;
 pub use rules::rules_of;
 pub use start::Running;

@@ -37,7 +37,7 @@ const NOBODY: [&str; 12] = [
 ];
 
 /// What settings say, for the kernel.
-pub(crate) fn limits(settings: &OutboundSettings) -> OutboundLimits {
+pub fn outbound_limits(settings: &OutboundSettings) -> OutboundLimits {
     OutboundLimits {
         in_flight: settings.in_flight,
         failed: settings.failures,
@@ -47,6 +47,12 @@ pub(crate) fn limits(settings: &OutboundSettings) -> OutboundLimits {
         deny_packet_sockets: settings.packet_sockets != PacketSockets::Observe,
         log: settings.log.enabled,
     }
+}
+
+/// Where contacts count twice, but where a route leads there.
+pub fn nobody() -> Vec<Ipv6Net> {
+    let nets = NOBODY.iter().filter_map(|net| net.parse().ok());
+    nets.map(prefix).collect()
 }
 
 impl Agent {
@@ -59,18 +65,13 @@ impl Agent {
         let Ok(outbound) = Outbound::open(&Pins::new(&policy.pins)) else {
             return;
         };
-        let nobody: Vec<Ipv6Net> = NOBODY
-            .iter()
-            .filter_map(|net| net.parse().ok())
-            .map(prefix)
-            .collect();
         let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
         let routes6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
         let routed = ipv4_routes(&routes).map(IpNet::V4);
         let routed = routed.chain(ipv6_routes(&routes6).map(IpNet::V6));
         let once = routed.chain(policy.outbound.reachable.iter().copied());
         let once: Vec<Ipv6Net> = once.map(prefix).collect();
-        if let Err(error) = outbound.weigh(&nobody, &once) {
+        if let Err(error) = outbound.weigh(&nobody(), &once) {
             tracing::error!("{error}");
         }
     }

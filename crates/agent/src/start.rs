@@ -416,7 +416,7 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
         by_name: policy.scope_rules().is_by_name(),
         root: root.to_owned(),
         network: Vec::new(),
-        outbound: outbound::limits(&policy.outbound),
+        outbound: outbound::outbound_limits(&policy.outbound),
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
         filters: false,

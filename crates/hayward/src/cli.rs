@@ -1,5 +1,6 @@
 //! The command line: what `hayward --help` shows.
 
+mod pcap;
 mod rules;
 mod trace;
 mod values;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hayward_model::{Action, Guard};
 use hayward_respond::{Grace, Share};
 
+pub(crate) use pcap::PcapArguments;
 pub(crate) use rules::{Keys, RulesCommand};
 pub(crate) use trace::{Sought, TraceArguments};
 use values::{action, duration, grace, since};
@@ -395,6 +397,8 @@ pub(crate) enum JudgeCommand {
         #[command(flatten)]
         config: ConfigArgument,
     },
+    /// Judge captured packets as the guards `outbound` and `pool` would: port scans, and mining traffic.
+    Pcap(PcapArguments),
     /// Judge what `hayward samples` recorded.
     #[command(after_help = "Example: hayward samples --for 30s | hayward judge randomx -")]
     Randomx {

@@ -60,6 +60,11 @@ pub(crate) fn status(status: GuardStatus) -> String {
     coloured(status.name(), code)
 }
 
+/// What was found, in the colour of a record of it.
+pub(crate) fn found(text: &str) -> String {
+    coloured(text, "33")
+}
+
 /// One record, one line.
 pub(crate) fn record(record: &Record) -> String {
     let code = match record.action {

@@ -17,6 +17,7 @@ use crate::{
     frames,
     network::own_network,
     object::{EGRESS, Embedded, OUTBOUND, POOL},
+    outbound,
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     programs::{Loaded, OnCgroup, Programs},
     statistics,
@@ -338,7 +339,7 @@ impl Kernel {
     pub fn write_cells(&self, options: &KernelOptions) -> Result<(), KernelError> {
         let (device, inode) = own_binary().doing(|| "look at the agent's own binary".to_owned())?;
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let (lease, outbound) = (ns(options.lease), &options.outbound);
+        let lease = ns(options.lease);
         for (cell, value) in [
             (Cell::RootCgroup, options.root_cgroup),
             (Cell::AgentDevice, device),
@@ -352,14 +353,10 @@ impl Kernel {
             (Cell::HostMounts, host_mounts()),
             (Cell::HostNetwork, own_network()),
             (Cell::Lease, lease),
-            (Cell::OutboundInFlight, u64::from(outbound.in_flight)),
-            (Cell::OutboundFailed, u64::from(outbound.failed)),
-            (Cell::OutboundPer, ns(outbound.per)),
-            (Cell::OutboundRate, u64::from(outbound.rate)),
-            (Cell::OutboundBlock, ns(outbound.block)),
-            (Cell::PacketSockets, u64::from(outbound.deny_packet_sockets)),
-            (Cell::OutboundLog, u64::from(outbound.log)),
-        ] {
+        ]
+        .into_iter()
+        .chain(outbound::cells(&options.outbound))
+        {
             self.cells.set(cell, value)?;
         }
         self.cells.egress_changed()?;

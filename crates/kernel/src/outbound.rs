@@ -7,7 +7,7 @@ use ipnet::Ipv6Net;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
-    Pins, boot_ns,
+    Cell, Pins, boot_ns,
     error::{Doing, KernelError},
     wire,
 };
@@ -44,6 +44,20 @@ pub struct OutboundLimits {
     pub deny_packet_sockets: bool,
     /// First contacts are handed out by [`crate::Kernel::contacts`].
     pub log: bool,
+}
+
+/// The cells that say so.
+pub(crate) fn cells(limits: &OutboundLimits) -> [(Cell, u64); 7] {
+    let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    [
+        (Cell::OutboundInFlight, limits.in_flight.into()),
+        (Cell::OutboundFailed, limits.failed.into()),
+        (Cell::OutboundPer, ns(limits.per)),
+        (Cell::OutboundRate, limits.rate.into()),
+        (Cell::OutboundBlock, ns(limits.block)),
+        (Cell::PacketSockets, limits.deny_packet_sockets.into()),
+        (Cell::OutboundLog, limits.log.into()),
+    ]
 }
 
 /// The pinned maps.
@@ -147,6 +161,11 @@ impl Outbound {
         }
         Ok(())
     }
+}
+
+/// Whether the word of `struct outbound_contact` says so that holds its state.
+pub(crate) fn is_answered(word: u64) -> bool {
+    word.to_ne_bytes()[..4] == CONTACT_ANSWERED.to_ne_bytes()
 }
 
 /// `struct outbound_prefix`.

@@ -8,7 +8,7 @@ use hayward_rules::table::{CommandTable, Judgement};
 
 use crate::{
     cli::{ConfigArgument, JudgeCommand},
-    commands::samples,
+    commands::{pcap, samples},
     failure::Failure,
     show,
 };
@@ -20,6 +20,7 @@ pub(crate) fn judge(command: &JudgeCommand, json: bool) -> Result<(), Failure> {
             executable,
             config,
         } => judge_command(line, executable.as_deref(), config, json),
+        JudgeCommand::Pcap(arguments) => pcap::judge(arguments, json),
         JudgeCommand::Randomx { file } => samples::judge(file, json),
     }
 }

@@ -8,6 +8,7 @@ mod grants;
 mod install;
 mod judge;
 mod migrate;
+mod pcap;
 mod probe;
 mod rules;
 mod run;

@@ -9,3 +9,7 @@ mod offline;
 mod rules;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+#[path = "../../../capture/tests/tape/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "this is a part of what it can")]
+mod tape;

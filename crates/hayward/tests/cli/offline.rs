@@ -1,6 +1,9 @@
 //! Everything else that needs no agent, and what is said where one is needed.
 
-use crate::session::{BAD_INPUT, GOOD, Session};
+use crate::{
+    session::{BAD_INPUT, GOOD, Session},
+    tape::{Tape, USUAL},
+};
 
 #[test]
 fn help() {
@@ -165,5 +168,35 @@ fn without_an_agent() {
             "10ms",
         ],
     );
+    insta::assert_snapshot!(session.said());
+}
+
+#[test]
+fn judge_pcap() {
+    let mut session = Session::new();
+    let mut tape = Tape::new();
+    for host in 1..=12 {
+        tape.tcp("10.0.0.1:4000", &format!("192.0.2.{host}:22"), 2, 1, b"");
+    }
+    session.write("scan.pcap", tape.file(USUAL));
+    let mut cut = tape.file(USUAL);
+    cut.pop();
+    session.write("cut.pcap", cut);
+    session.write("page.html", "<html>");
+    session.write("h.yaml", "guards: { command: {} }\n");
+    let with = |file: &'static str| ["judge", "pcap", file, "--config", "h.yaml"];
+    session.run(0, &with("scan.pcap"));
+    session.run(0, &[&with("scan.pcap")[..], &["--json"]].concat());
+    session.run(
+        0,
+        &[&with("cut.pcap")[..], &["--inside", "10.9.0.0/16"]].concat(),
+    );
+    session.run(BAD_INPUT, &with("page.html"));
+    session.run(BAD_INPUT, &with("missing.pcap"));
+    session.run(
+        2,
+        &[&with("scan.pcap")[..], &["--inside", "inside"]].concat(),
+    );
+    session.run(2, &["judge", "pcap"]);
     insta::assert_snapshot!(session.said());
 }

@@ -58,11 +58,12 @@ impl Checker {
     }
 }
 
+/// Off, and what holds where nothing else is set.
 pub(super) fn no_pool() -> PoolSettings {
     PoolSettings {
         enabled: false,
         mode: Mode::Observe,
         response: Response::Observe,
-        domains: BTreeSet::new(),
+        domains: known(),
     }
 }

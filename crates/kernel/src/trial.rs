@@ -1,0 +1,132 @@
+//! A guard's programs on packets, run on what a test makes up. They are attached to nothing, and nobody else has their maps.
+
+use std::cell::RefCell;
+
+use hayward_model::{Event, Guard, ScopePolicy};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ProgramInput};
+
+use crate::{
+    Counters, EventStream, KernelError, OutboundLimits, Variant,
+    error::Doing,
+    object::{EGRESS, Load, OUTBOUND, POOL},
+    outbound,
+    wire::decode,
+};
+
+/// A map's entry: its key and its value.
+pub type MapEntry = (Vec<u8>, Vec<u8>);
+
+/// The programs, and maps of their own.
+#[derive(Debug)]
+pub struct PacketTrial {
+    object: Object,
+    events: &'static str,
+}
+
+impl PacketTrial {
+    /// Loads the programs of a guard that looks at packets.
+    ///
+    /// # Panics
+    /// Where it is none.
+    pub fn new(guard: Guard, limits: &OutboundLimits) -> Result<Self, KernelError> {
+        let (programs, events) = match guard {
+            Guard::Egress => (&EGRESS, "egress_events"),
+            Guard::Outbound => (&OUTBOUND, "outbound_events"),
+            Guard::Pool => (&POOL, "pool_events"),
+            Guard::Command | Guard::Randomx => panic!("{guard:?} looks at no packets"),
+        };
+        let (object, _) = Load {
+            programs,
+            variants: Variant::ALL,
+            pins: None,
+            instance: 0,
+            table_bytes: 4,
+        }
+        .load()?;
+        let trial = Self { object, events };
+        for (cell, value) in outbound::cells(limits) {
+            trial.put("cells", &(cell as u32).to_ne_bytes(), &value.to_ne_bytes())?;
+        }
+        Ok(trial)
+    }
+
+    /// Has the programs judge a cgroup.
+    pub fn judge(&self, cgroup: u64, policy: ScopePolicy) -> Result<(), KernelError> {
+        let policy = policy.bits().to_ne_bytes();
+        self.put("scopes", &cgroup.to_ne_bytes(), &policy)
+    }
+
+    /// Names of the programs.
+    pub fn programs(&self) -> Vec<String> {
+        let names = self.object.progs();
+        names
+            .map(|program| program.name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// Runs a program on a frame, as if this process had sent or got it. Returns what it answers.
+    pub fn run(&mut self, name: &str, frame: &[u8]) -> Result<i32, KernelError> {
+        let input = ProgramInput {
+            data_in: Some(frame),
+            ..Default::default()
+        };
+        let program = self
+            .object
+            .progs_mut()
+            .find(|program| program.name() == name);
+        let program = program.ok_or_else(|| missing(name))?;
+        let output = program.test_run(input);
+        let output = output.doing(|| format!("run the program {name}"))?;
+        Ok(output.return_value.cast_signed())
+    }
+
+    /// Writes an entry.
+    pub fn put(&self, map: &str, key: &[u8], value: &[u8]) -> Result<(), KernelError> {
+        let map = self.map(map)?;
+        map.update(key, value, MapFlags::ANY)
+            .doing(|| "write a map".to_owned())
+    }
+
+    /// All entries of a map, which is empty then.
+    pub fn take(&self, map: &str) -> Result<Vec<MapEntry>, KernelError> {
+        let map = self.map(map)?;
+        let keys: Vec<_> = map.keys().collect();
+        let mut entries = Vec::new();
+        for key in keys {
+            let value = map.lookup(&key, MapFlags::ANY);
+            let value = value.doing(|| "read a map".to_owned())?;
+            map.delete(&key).doing(|| "empty a map".to_owned())?;
+            entries.push((key, value.unwrap_or_default()));
+        }
+        Ok(entries)
+    }
+
+    /// What was told since this was last asked.
+    pub fn events(&self) -> Result<Vec<Event>, KernelError> {
+        let events = RefCell::new(Vec::new());
+        let take = |bytes: &[u8]| events.borrow_mut().extend(decode(bytes));
+        let stream = EventStream::open(vec![self.map(self.events)?], take)?;
+        stream.drain(usize::MAX)?;
+        drop(stream);
+        Ok(events.into_inner())
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Result<Counters, KernelError> {
+        Counters::from_map(&self.map("counters")?)
+    }
+
+    fn map(&self, name: &str) -> Result<MapHandle, KernelError> {
+        let map = self.object.maps().find(|map| map.name() == name);
+        let map = map.ok_or_else(|| missing(name))?;
+        let handle = MapHandle::try_from(&map);
+        handle.doing(|| format!("open the map {name}"))
+    }
+}
+
+fn missing(name: &str) -> KernelError {
+    KernelError::Io {
+        what: format!("find {name}"),
+        source: std::io::ErrorKind::NotFound.into(),
+    }
+}
