@@ -118,9 +118,11 @@ enum cell {
 	CELL_OFF_POOL,	      /* as CELL_OFF_COMMAND */
 	CELL_PACKET_SOCKETS,  /* what becomes of frames of packet sockets: PACKET_SOCKETS_* */
 	CELL_OUTBOUND_LOG,    /* not 0: first contacts are handed to the agent, for its log */
+	CELL_OUTBOUND_UNIQUE, /* to how many different public addresses and ports a process may connect; 0: to any number */
+	CELL_OUTBOUND_LOOKBACK, /* ns within which it may not connect to more */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 7
+#define LAYOUT_VERSION 8
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 

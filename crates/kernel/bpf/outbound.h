@@ -55,12 +55,15 @@ static __always_inline void advance(struct outbound_state *state, const struct o
 	for (int passed = 0; passed < OUTBOUND_EPOCHS && state->epoch < epoch; passed++) {
 		u32 at = ++state->epoch & (OUTBOUND_EPOCHS - 1);
 		u32 silent = state->unanswered[at];
+		u32 made_up_for = state->spare[at] * OUTBOUND_SILENT_PER_ANSWER;
 
 		state->unanswered[at] = 0;
 		state->answers[at] = 0;
+		state->spare[at] = 0;
 		state->silent += silent;
 		state->failed[0] += silent;
-		state->walk += silent * OUTBOUND_STEP_SILENT;
+		if (silent > made_up_for)
+			state->walk += (silent - made_up_for) * OUTBOUND_STEP_SILENT;
 	}
 	if (state->epoch < epoch)
 		state->epoch = epoch;
@@ -186,6 +189,8 @@ static __always_inline u32 take_outcome(struct outbound_state *state, const stru
 		} else {
 			state->answered++;
 			state->answers[at]++;
+			if (!state->walk)
+				state->spare[at]++;
 			state->walk -= state->walk < OUTBOUND_STEP_ANSWERED ? state->walk : OUTBOUND_STEP_ANSWERED;
 		}
 		if (limits->now >= state->blocked_until)

@@ -69,6 +69,10 @@ pub enum Cell {
     PacketSockets,
     /// Not 0: first contacts are handed to the agent, for its log.
     OutboundLog,
+    /// To how many different public addresses and ports a process may connect within `OutboundLookback`; 0: any number.
+    OutboundUnique,
+    /// Ns.
+    OutboundLookback,
 }
 
 /// Off for good, until `on`.

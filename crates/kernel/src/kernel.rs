@@ -357,6 +357,8 @@ impl Kernel {
             (Cell::OutboundBlock, ns(outbound.block)),
             (Cell::PacketSockets, u64::from(outbound.deny_packet_sockets)),
             (Cell::OutboundLog, u64::from(outbound.log)),
+            (Cell::OutboundUnique, u64::from(outbound.unique)),
+            (Cell::OutboundLookback, ns(outbound.lookback)),
         ] {
             self.cells.set(cell, value)?;
         }

@@ -22,7 +22,9 @@ mod verdict;
 pub use check::egress::is_default_never;
 pub use destinations::{destinations, spelled};
 pub use egress::{BanSettings, EgressList, EgressPolicy, EgressSettings, Entry, Reach};
-pub use outbound::{ContactLogSettings, OutboundSettings, PacketSockets};
+pub use outbound::{
+    ContactLogSettings, DestinationLimit, OutboundProfile, OutboundSettings, PacketSockets,
+};
 pub use pool::PoolSettings;
 pub use quantity::duration as parse_duration;
 pub use reference::reference;
