@@ -125,6 +125,20 @@ impl World {
         self.wait_until("silence", || began.elapsed() > SILENCE);
     }
 
+    /// Sees that the container gets in touch with this host, whom it did not know.
+    pub fn reaches(&mut self, address: &str) {
+        self.container.all(&[
+            ("make new 4 SOCK_STREAM", "ok"),
+            (&format!("connect new {address} 80"), "ok"),
+        ]);
+    }
+
+    /// The end of what programs in the container had to say.
+    pub fn output(&self) -> String {
+        let output = fs::read(self.folder().join("output")).unwrap_or_default();
+        String::from_utf8_lossy(&output[output.len().saturating_sub(3_000)..]).into_owned()
+    }
+
     /// What the container did, once all of it is logged.
     pub fn traffic(&self) -> Traffic {
         let counted = || {
@@ -137,10 +151,11 @@ impl World {
         };
         let mut lines = Vec::new();
         self.host.wait_until("a log of all contacts", || {
-            lines = self
-                .host
-                .configured(&["trace", "--json", "--to", "0.0.0.0/0"])
-                .lines();
+            let to = |all| {
+                let traced = self.host.configured(&["trace", "--json", "--to", all]);
+                traced.lines()
+            };
+            lines = [to("0.0.0.0/0"), to("::/0")].concat();
             (lines.len() as u64, 0) == counted()
         });
         Traffic {
