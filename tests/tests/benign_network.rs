@@ -97,4 +97,30 @@ mod tests {
         let traffic = world.was_left_alone("pools, health checks, drops");
         assert!(traffic.contacts > 60, "{traffic:?}");
     }
+
+    /// Fetches from a swarm with so many peers that have gone, for longer than silence is waited for.
+    fn fetches(settings: &str, gone: u32) {
+        let mut world = World::guarded(settings);
+        world.host_program("swarm.py", &format!("12 {gone}"));
+        world.wait_for("swarm");
+        let folder = world.folder().display().to_string();
+        let fetch = world.asking(&format!(
+            "aria2c --no-conf --dir={folder}/fetched --enable-dht=false --seed-time=0 --max-overall-download-limit=220K {folder}/shared.torrent"
+        ));
+        let ended = world.container.does(&format!("run {fetch}"));
+        assert_eq!(ended, "0", "{}", world.output());
+        world.reaches("11.1.1.1");
+        let traffic = world.was_left_alone(&format!("BitTorrent, {gone} of whose peers have gone"));
+        assert!(traffic.contacts > 12 + 20, "{traffic:?}");
+    }
+
+    #[test]
+    fn a_swarm_some_of_whose_peers_have_gone() {
+        fetches("{}", 30);
+    }
+
+    #[test]
+    fn a_swarm_most_of_whose_peers_have_gone_where_settings_allow_for_it() {
+        fetches("{failures: 1000}", 150);
+    }
 }

@@ -252,12 +252,12 @@ static __always_inline struct outbound_walk *walk_on(const struct origin *origin
 		return NULL;
 	if (!refused) {
 		walk->answered++;
-		walk->walk -= walk->walk < OUTBOUND_STEP_ANSWERED ? walk->walk : OUTBOUND_STEP_ANSWERED;
+		walk->walk -= walk->walk < limits->step ? walk->walk : limits->step;
 		return NULL;
 	}
 	walk->refused++;
-	walk->walk += weight * OUTBOUND_STEP_REFUSED;
-	if (walk->walk < OUTBOUND_WALK || limits->now < walk->blocked_until)
+	walk->walk += weight * limits->step;
+	if (walk->walk < OUTBOUND_REFUSALS * limits->step || limits->now < walk->blocked_until)
 		return NULL;
 	walk->walk = 0;
 	walk->blocked_until = limits->now + limits->block_ns;

@@ -9,13 +9,13 @@
 #define OUTBOUND_EPOCH_NS (8 * 1000000000ull)
 
 /* With one contact in five refused where nobody scans, and four in five where somebody does, a refusal makes a scan four
- * times as likely, an answer makes it a quarter. Silence is a sixth of that evidence: hosts that have gone and networks that
- * drop what they do not allow are silent to everybody, a few dozen of them on a page or in a list of peers. */
-#define OUTBOUND_STEP_REFUSED 6
-#define OUTBOUND_STEP_SILENT 1
-#define OUTBOUND_STEP_ANSWERED 6
-/* Five refusals more than answers: a scan is a thousand times as likely. */
-#define OUTBOUND_WALK 30
+ * times as likely, an answer makes it a quarter. Five refusals more than answers: a scan is a thousand times as likely. */
+#define OUTBOUND_REFUSALS 5
+/* Silence is a sixth of that evidence: hosts that have gone and networks that drop what they do not allow are silent to
+ * everybody, a few dozen of them on a page or in a list of peers. Where settings allow for more than so many failures, it is
+ * less by as much. */
+#define OUTBOUND_SILENT_PER_REFUSAL 6
+#define OUTBOUND_USUAL_FAILURES 100
 /* What is silent is known long after what was answered. So many are made up for by an answer in the same span that had
  * nothing else to make up for. */
 #define OUTBOUND_SILENT_PER_ANSWER 2
