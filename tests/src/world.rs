@@ -113,7 +113,7 @@ impl World {
             assert!(
                 Instant::now() < deadline,
                 "never came to {what}: {:?}",
-                self.host.records("denied")
+                self.stopped()
             );
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -164,16 +164,17 @@ impl World {
         }
     }
 
-    /// Whether the container may no longer get in touch with others, or has been refused anything else.
-    pub fn is_stopped(&self) -> bool {
-        !self.host.records("denied").is_empty()
+    /// Records of what was stopped.
+    fn stopped(&self) -> Vec<Value> {
+        let records = ["denied", "killed"].map(|action| self.host.records(action));
+        records.concat()
     }
 
     /// Sees that nobody was found and nothing refused, and prints what the container did.
     pub fn was_left_alone(&self, what: &str) -> Traffic {
         let traffic = self.traffic();
         println!("{what}: {traffic:?}");
-        let records = self.host.records("denied");
+        let records = self.stopped();
         assert!(records.is_empty(), "{what}: {records:?}");
         let status = self.host.status();
         for guard in ["outbound", "pool", "egress"] {
