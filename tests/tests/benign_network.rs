@@ -105,7 +105,7 @@ mod tests {
         world.wait_for("swarm");
         let folder = world.folder().display().to_string();
         let fetch = world.asking(&format!(
-            "aria2c --no-conf --dir={folder}/fetched --enable-dht=false --seed-time=0 --max-overall-download-limit=220K {folder}/shared.torrent"
+            "aria2c --no-conf --dir={folder}/fetched --enable-dht=false --seed-time=0 --max-overall-download-limit=280K {folder}/shared.torrent"
         ));
         let ended = world.container.does(&format!("run {fetch}"));
         assert_eq!(ended, "0", "{}", world.output());
