@@ -47,7 +47,8 @@ impl World {
         host.write_settings(&Start::default());
         host.edit_settings("guards:\n", &GUARDS.replace("SETTINGS", settings));
         host.spawn();
-        host.hayward(&["status", "--wait", "enforcing", "--timeout", "20s"])
+        // Beside a browser on a busy machine, the kernel takes its time over the programs of all guards.
+        host.hayward(&["status", "--wait", "enforcing", "--timeout", "60s"])
             .ok();
         for guard in ["outbound", "pool", "egress"] {
             host.wait_until(guard, || {
