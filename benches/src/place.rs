@@ -74,6 +74,8 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
             block: Duration::from_secs(600),
             deny_packet_sockets: false,
             log: false,
+            unique: 0,
+            lookback: Duration::ZERO,
         },
         pins: host.pins.clone(),
         root_cgroup: fs::metadata(&host.cgroup)?.ino(),

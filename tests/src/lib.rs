@@ -14,6 +14,7 @@ mod siege;
 mod sweep;
 pub mod tell;
 mod webhook;
+mod world;
 
 pub use benign::{Benign, corpus, lookalike};
 pub use container::run_in_container;
@@ -27,3 +28,4 @@ pub use runtimes::{
 };
 pub use siege::Siege;
 pub use webhook::{Posted, Webhook, status};
+pub use world::{Traffic, World, network_sources};

@@ -48,6 +48,80 @@ mod tests {
         assert_eq!(json.get("randomx"), None, "it is not listed");
     }
 
+    /// With the guards of the network, which are all proven.
+    fn with_network(mode: &str) -> Host {
+        let mut host = Host::new();
+        host.write_settings(&Start::default());
+        let guards = format!(
+            "guards:\n  egress: {{policy: open, mode: {mode}}}\n  outbound: {{mode: {mode}}}\n  pool: {{mode: {mode}}}\n"
+        );
+        host.edit_settings("guards:\n", &guards);
+        host.spawn();
+        host.wait_until("proven guards", || {
+            let status = host.hayward(&["status", "--json"]);
+            let proven = |guard: &str| {
+                let status = status.json()["guards"][guard]["status"].clone();
+                status == "enforcing" || status == "observing"
+            };
+            status.code == 0 && ["egress", "outbound", "pool"].into_iter().all(proven)
+        });
+        host
+    }
+
+    #[test]
+    fn on_the_network_it_shows_what_was_refused_and_its_record() {
+        let host = with_network("enforce");
+        let answer = drill(&host);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        for text in [
+            "that settings deny was refused",
+            "scan of ports that refuse was stopped",
+            "was cut off",
+        ] {
+            assert!(answer.out.contains(text), "{text} in {answer:?}");
+        }
+        let json = host.hayward(&["drill", "--json"]).ok().json();
+        for guard in ["egress", "outbound", "pool"] {
+            let ending = &json[guard];
+            assert_eq!(
+                (&ending["refused"], &ending["killed"]),
+                (&true.into(), &false.into())
+            );
+            assert_eq!(ending["record"]["action"], "denied", "{json}");
+            assert_eq!(ending["record"]["rule"], guard);
+        }
+        // Where nothing is denied that it tries, it says what it has tried.
+        host.edit_settings("policy: open,", "policy: open, never: [],");
+        host.hayward(&["reload"]).ok();
+        refused(
+            &drill(&host),
+            6,
+            &["egress: it was not stopped", "169.254.169.254"],
+        );
+    }
+
+    #[test]
+    fn on_a_network_that_is_only_observed_the_records_are_shown() {
+        let host = with_network("observe");
+        let answer = drill(&host);
+        refused(&answer, 6, &["mode is observe", "response: deny"]);
+        for text in [
+            "no connection was refused",
+            "refuse was NOT stopped",
+            "was NOT cut off",
+        ] {
+            assert!(answer.out.contains(text), "{text} in {answer:?}");
+        }
+        let records = host.wait_for_records("observed", 3);
+        let guards: Vec<_> = records
+            .iter()
+            .map(|record| record["guard"].clone())
+            .collect();
+        for guard in ["egress", "outbound", "pool"] {
+            assert!(guards.contains(&guard.into()), "{guards:?}");
+        }
+    }
+
     #[test]
     fn where_everything_or_the_guard_is_off_nothing_is_played() {
         let host = Host::new().start(&Start::default());

@@ -4,7 +4,7 @@
 mod tests {
     use std::fs;
 
-    use hayward_tests::{Answer, Ended, Host, Launch, NetworkWorkload};
+    use hayward_tests::{Answer, Ended, Host, Launch, NetworkWorkload, get};
 
     const VALUES: &str = r#"
 resources: {limits: {cpu: 1}}
@@ -68,6 +68,51 @@ detectors:
             ("connect a 10.2.0.1 80", "EPERM"),
             ("connect a 10.1.0.1 80", "ok"),
         ]);
+    }
+
+    #[test]
+    fn flowkillers_settings_become_a_profile_that_kills_as_it_did_and_is_counted_as_it_was() {
+        let host = Host::new();
+        let list = host.path("banned.txt");
+        fs::write(&list, "11.9.0.0/16\n").expect("a list");
+        let answer = migrate(
+            &host,
+            &format!(
+                r#"{{"FlowKiller": {{"unique_destinations_threshold": 20, "lookback_duration_seconds": 45, "log_connects": false,
+                "log_container_info": true, "banned_ipv4_file_globs": [{list:?}], "metrics_port": 12122}}}}"#
+            ),
+        )
+        .ok();
+        assert!(answer.out.contains("limits of its own"), "{answer:?}");
+        let settings = fs::read_to_string(host.path("migrated/hayward.yaml")).expect("settings");
+        assert!(
+            settings.contains("unique_destinations: 20, lookback: 45s"),
+            "{settings}"
+        );
+        confine(&host);
+        let host = host.running();
+        let mut workload = NetworkWorkload::new(&host.inside);
+        let connects = "run nmap -sT -Pn -n --max-retries 0 -p80";
+        workload.all(&[
+            ("own 11.4.0.1/16", "ok"),
+            ("serve 80", "ok"),
+            (&format!("{connects} 11.4.0.1-20"), "0"),
+            ("make a 4 SOCK_STREAM", "ok"),
+            ("connect a 11.9.0.1 80", "EPERM"),
+        ]);
+        workload.does("sweep 11.4.0. 1 21 80");
+        host.wait_for_records("killed", 1);
+        let flows = host.status()["metrics"]["cryptnono"][1]
+            .as_str()
+            .map(str::to_owned);
+        let flows = flows.expect("an address");
+        for reason in ["scan", "banned-ip"] {
+            let series =
+                format!("cryptnono_flowkiller_processes_killed_total{{reason=\"{reason}\"}} 1");
+            host.wait_until(&series, || get(&flows, "/").contains(&series));
+        }
+        let line = r#""action": "killed""#;
+        host.wait_until("a line", || host.output().contains(line));
     }
 
     #[test]

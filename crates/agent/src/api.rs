@@ -154,8 +154,9 @@ pub fn serve(
             (policy.compat_cryptnono, &agent.cryptnono)
         {
             let key = "metrics.cryptnono";
-            let pages = compat::execwhacker(agent.clone(), counters.clone());
-            for (address, pages) in [(execwhacker, pages), (flowkiller, compat::flowkiller())] {
+            let commands = compat::execwhacker(agent.clone(), counters.clone());
+            let flows = compat::flowkiller(agent.clone(), counters.clone());
+            for (address, pages) in [(execwhacker, commands), (flowkiller, flows)] {
                 metrics::serve(agent, address, key, pages, |report, address| {
                     report.cryptnono.push(address);
                 })

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use axum::{Router, http::header, response::IntoResponse};
@@ -16,11 +16,21 @@ use crate::agent::Agent;
 
 /// cryptnono's counters, as far as records tell them.
 #[derive(Debug, Default)]
-pub(crate) struct Cryptnono(Mutex<Execwhacker>);
+pub(crate) struct Cryptnono {
+    execwhacker: Mutex<Execwhacker>,
+    flowkiller: Mutex<Flowkiller>,
+}
 
 impl Cryptnono {
     /// Writes cryptnono's line for a record that it would have had one for, and counts it.
     pub(crate) fn record(&self, record: &Record) {
+        let mut flows = lock(&self.flowkiller);
+        let before = flows.log_and_kill.count;
+        flows.count(record);
+        if flows.log_and_kill.count > before {
+            flows.log_and_kill.seconds += age(record);
+        }
+        drop(flows);
         let Some(line) = log_line(record) else { return };
         // Where cryptnono writes it, and by itself: whoever collects it finds what its alerts look for. Nobody may be
         // reading, which is no reason to stop.
@@ -31,16 +41,23 @@ impl Cryptnono {
         if record.guard != Some(Guard::Command) {
             return;
         }
-        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counters = lock(&self.execwhacker);
         counters.count(record);
-        let age = Timestamp::now().duration_since(record.time);
         counters.log_and_kill.count += 1;
-        counters.log_and_kill.seconds += age.as_secs_f64().max(0.0);
+        counters.log_and_kill.seconds += age(record);
+    }
+
+    /// Everything that flowkiller counts.
+    fn flowkiller(&self, agent: &Agent) -> Flowkiller {
+        let mut counters = *lock(&self.flowkiller);
+        let kernel = agent.with_kernel(|kernel| kernel.counters());
+        counters.connects_checked = kernel.unwrap_or_default().outbound_contacts;
+        counters
     }
 
     /// Everything that execwhacker counts: records tell what was done, the kernel and the scan what was looked at.
     fn execwhacker(&self, agent: &Agent) -> Execwhacker {
-        let mut counters = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counters = *lock(&self.execwhacker);
         let kernel = agent.with_kernel(|kernel| kernel.counters());
         let kernel = kernel.unwrap_or_default();
         let scanned = agent.scan_cost.lock().map(|cost| cost.processes_ever);
@@ -74,10 +91,22 @@ pub(crate) fn execwhacker(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Route
     })
 }
 
-/// flowkiller's metrics, on any path. They stay at zero: this version has no guard that looks at connections.
-pub(crate) fn flowkiller() -> Router {
-    Router::new()
-        .fallback(|| async { text(cryptnono::render_flow_metrics(&Flowkiller::default())) })
+/// flowkiller's metrics, on any path.
+pub(crate) fn flowkiller(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Router {
+    Router::new().fallback(move || {
+        let page = cryptnono::render_flow_metrics(&cryptnono.flowkiller(&agent));
+        async move { text(page) }
+    })
+}
+
+/// Seconds since what a record is about.
+fn age(record: &Record) -> f64 {
+    let age = Timestamp::now().duration_since(record.time);
+    age.as_secs_f64().max(0.0)
+}
+
+fn lock<T>(counters: &Mutex<T>) -> MutexGuard<'_, T> {
+    counters.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn text(page: String) -> impl IntoResponse {

@@ -7,7 +7,7 @@ use hayward_rules::{
     table::{CommandTable, Cut},
 };
 
-use crate::{clock, veil::Veil};
+use crate::{clock, outbound::has_limit, veil::Veil};
 
 /// What was to be reached, by name or by address, or the banned string that was found: in the line, or where the match lies past what was kept of
 /// it, in the window.
@@ -106,10 +106,12 @@ fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)>
         return Some(("egress", "this workload may not reach it"));
     }
     if finding.guard == Guard::Outbound {
-        return Some((
-            "outbound",
-            "its first contacts with others are those of somebody who scans",
-        ));
+        let reason = if has_limit(finding, "unique-destinations") {
+            "it connected to more different destinations than settings allow a process"
+        } else {
+            "its first contacts with others are those of somebody who scans"
+        };
+        return Some(("outbound", reason));
     }
     if let Some(pool) = &finding.evidence.pool {
         let reason = if pool.dialect.is_name() {

@@ -30,6 +30,7 @@ mod outbound;
 mod packet_sockets;
 mod peer;
 pub mod pipeline;
+mod play;
 mod pool;
 mod process;
 mod prove;
@@ -64,6 +65,7 @@ pub use canary::{
 pub use grants::{GrantReport, GrantRequest, Holds};
 pub use node::refuse_cutting_node;
 pub use outbound::{nobody, outbound_limits};
+pub use play::{reach as reach_as_canary, scan as scan_as_canary};
 pub use reload::ReloadReport;
 pub use rules::rules_of;
 pub use start::Running;

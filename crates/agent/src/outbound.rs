@@ -3,10 +3,11 @@
 use std::{
     fs,
     net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
 };
 
 use hayward_kernel::{Outbound, OutboundLimits, Pins};
-use hayward_model::{Finding, Guard, OutboundEvent, Response, prefix};
+use hayward_model::{Action, Finding, Guard, OutboundEvent, Response, prefix};
 use hayward_policy::{OutboundSettings, PacketSockets};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -46,6 +47,10 @@ pub fn outbound_limits(settings: &OutboundSettings) -> OutboundLimits {
         block: settings.block,
         deny_packet_sockets: settings.packet_sockets != PacketSockets::Observe,
         log: settings.log.enabled,
+        unique: settings.destinations.map_or(0, |limit| limit.unique),
+        lookback: settings
+            .destinations
+            .map_or(Duration::ZERO, |limit| limit.lookback),
     }
 }
 
@@ -136,6 +141,10 @@ impl Pipeline {
         if finding.process.pid == 0 {
             self.name_holder(&mut finding);
         }
+        // The kernel refuses the connect, and what its settings lead to is still to be done.
+        if has_limit(&finding, "unique-destinations") && finding.done == Some(Action::Denied) {
+            finding.done = None;
+        }
         let kills = finding.response == Some(Response::Kill);
         if of_packet_socket(&finding) && !kills && !admits(&self.refusals, finding.cgroup_id) {
             return;
@@ -151,8 +160,13 @@ impl Pipeline {
 
 /// Whether it is about frames of a packet socket, whatever their destination is.
 pub(crate) fn of_packet_socket(finding: &Finding) -> bool {
+    has_limit(finding, "packet-socket")
+}
+
+/// Whether it was found by this limit.
+pub(crate) fn has_limit(finding: &Finding, limit: &str) -> bool {
     let scan = finding.evidence.scan.as_ref();
-    scan.is_some_and(|scan| scan.limit == "packet-socket")
+    scan.is_some_and(|scan| scan.limit == limit)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::sync::{
 
 use hayward_kernel::wire;
 use hayward_model::{
-    Action, CgroupEvent, Event, Finding, Guard, Mode, Outcome, Record, RoundingEvent, Verdict,
-    Workload,
+    Action, CgroupEvent, Event, Finding, Guard, Mode, Outcome, Record, Response, RoundingEvent,
+    Verdict, Workload,
 };
 use hayward_policy::{Decision, Policy};
 use hayward_record::Recorder;
@@ -372,6 +372,8 @@ fn respond(verdict: Verdict) -> Outcome {
                 None => (Action::Missed, Some(HELD_UP.to_owned())),
             }
         }
+        // The kernel has refused it.
+        (None, Mode::Enforce, Response::Deny) => (Action::Denied, None),
         (None, ..) => (Action::Observed, None),
     };
     Outcome {

@@ -26,6 +26,8 @@ mod tests {
         block: Duration::from_secs(600),
         deny_packet_sockets: false,
         log: false,
+        unique: 0,
+        lookback: Duration::ZERO,
     };
 
     fn judge_file(file: &[u8], inside: Inside, limits: &OutboundLimits) -> (Vec<Seen>, Summary) {

@@ -331,6 +331,18 @@ pub(crate) enum Command {
         /// The cgroup's folder.
         cgroup: String,
     },
+    /// Joins a cgroup and connects to addresses of which settings may deny some, in a network of its own.
+    #[command(hide = true)]
+    CanaryReaching {
+        /// The cgroup's folder.
+        cgroup: String,
+    },
+    /// Joins a cgroup and scans a network of its own.
+    #[command(hide = true)]
+    CanaryScanning {
+        /// The cgroup's folder.
+        cgroup: String,
+    },
     /// Joins a cgroup and rounds as RandomX does, for a while.
     #[command(hide = true)]
     CanaryRounding { cgroup: String },

@@ -192,7 +192,10 @@ static __always_inline void tell(const struct origin *origin, const struct egres
 	event->protocol = target->protocol;
 	event->port = target->port;
 	__builtin_memcpy(event->address, target->address, sizeof(event->address));
-	if (walk) {
+	if (reason == OUTBOUND_DESTINATIONS) {
+		event->by_process = 1;
+		event->contacts = (u32)cell(CELL_OUTBOUND_UNIQUE) + 1;
+	} else if (walk) {
 		event->by_process = 1;
 		event->contacts = walk->answered + walk->refused;
 		event->answered = walk->answered;

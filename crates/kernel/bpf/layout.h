@@ -120,6 +120,8 @@ enum cell {
 	CELL_OUTBOUND_LOG,    /* not 0: first contacts are handed to the agent, for its log */
 	CELL_EGRESS_NAMES,    /* not 0: lists allow or ban names, so that questions and answers of DNS are looked at */
 	CELL_HOST_NETWORK,    /* the cookie of the network that is the host's; 0 is the first one's */
+	CELL_OUTBOUND_UNIQUE, /* to how many different public addresses and ports a process may connect; 0: to any number */
+	CELL_OUTBOUND_LOOKBACK, /* ns within which it may not connect to more */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 8

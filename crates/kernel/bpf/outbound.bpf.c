@@ -12,6 +12,7 @@
 #include "headers.h"
 #include "contacts.h"
 #include "contact_log.h"
+#include "destinations.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -36,10 +37,14 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 	else if (origin.owner && connects && origin.owner->pid != bpf_get_current_pid_tgid() >> 32)
 		set_process(origin.owner);
 	find_workload(&origin);
+	target->protocol = wanted->protocol;
+	target->port = bpf_ntohs(wanted->user_port);
+	if (connects && wanted->type == SOCK_STREAM && !may_connect(&origin, target, now))
+		return REFUSE;
 	state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
 	if (!is_blocked(&origin, state, now) || is_nobody(target->address))
 		return ALLOW;
-	key = key_of(&origin, target->address, bpf_ntohs(wanted->user_port), wanted->protocol);
+	key = key_of(&origin, target->address, target->port, target->protocol);
 	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
 	if (contact && contact->state == CONTACT_ANSWERED)
 		return ALLOW;
@@ -247,12 +252,12 @@ static __always_inline struct outbound_walk *walk_on(const struct origin *origin
 		return NULL;
 	if (!refused) {
 		walk->answered++;
-		walk->walk -= walk->walk < OUTBOUND_STEP_ANSWERED ? walk->walk : OUTBOUND_STEP_ANSWERED;
+		walk->walk -= walk->walk < limits->step ? walk->walk : limits->step;
 		return NULL;
 	}
 	walk->refused++;
-	walk->walk += weight * OUTBOUND_STEP_REFUSED;
-	if (walk->walk < OUTBOUND_WALK || limits->now < walk->blocked_until)
+	walk->walk += weight * limits->step;
+	if (walk->walk < OUTBOUND_REFUSALS * limits->step || limits->now < walk->blocked_until)
 		return NULL;
 	walk->walk = 0;
 	walk->blocked_until = limits->now + limits->block_ns;

@@ -15,6 +15,7 @@ struct outbound_limits {
 	u32 in_flight;
 	u32 failed;
 	u32 rate;
+	u32 step; /* of the walk, for a refusal or an answer; one for silence */
 };
 
 static __always_inline struct outbound_limits read_limits(void)
@@ -30,6 +31,9 @@ static __always_inline struct outbound_limits read_limits(void)
 
 	if (!limits.half_ns)
 		limits.half_ns = 1;
+	limits.step = (u64)limits.failed * OUTBOUND_SILENT_PER_REFUSAL / OUTBOUND_USUAL_FAILURES;
+	if (!limits.step)
+		limits.step = 1;
 	return limits;
 }
 
@@ -55,12 +59,15 @@ static __always_inline void advance(struct outbound_state *state, const struct o
 	for (int passed = 0; passed < OUTBOUND_EPOCHS && state->epoch < epoch; passed++) {
 		u32 at = ++state->epoch & (OUTBOUND_EPOCHS - 1);
 		u32 silent = state->unanswered[at];
+		u32 made_up_for = state->spare[at] * OUTBOUND_SILENT_PER_ANSWER;
 
 		state->unanswered[at] = 0;
 		state->answers[at] = 0;
+		state->spare[at] = 0;
 		state->silent += silent;
 		state->failed[0] += silent;
-		state->walk += silent * OUTBOUND_STEP_SILENT;
+		if (silent > made_up_for)
+			state->walk += silent - made_up_for;
 	}
 	if (state->epoch < epoch)
 		state->epoch = epoch;
@@ -80,7 +87,7 @@ static __always_inline u32 judge(struct outbound_state *state, const struct outb
 {
 	u32 reason = 0;
 
-	if (state->walk >= OUTBOUND_WALK)
+	if (state->walk >= OUTBOUND_REFUSALS * limits->step)
 		reason = OUTBOUND_UNANSWERED;
 	else if (state->failed[0] + state->failed[1] >= limits->failed)
 		reason = OUTBOUND_FAILURES;
@@ -182,11 +189,13 @@ static __always_inline u32 take_outcome(struct outbound_state *state, const stru
 		if (refused) {
 			state->refused++;
 			state->failed[0] += weight;
-			state->walk += weight * OUTBOUND_STEP_REFUSED;
+			state->walk += weight * limits->step;
 		} else {
 			state->answered++;
 			state->answers[at]++;
-			state->walk -= state->walk < OUTBOUND_STEP_ANSWERED ? state->walk : OUTBOUND_STEP_ANSWERED;
+			if (!state->walk)
+				state->spare[at]++;
+			state->walk -= state->walk < limits->step ? state->walk : limits->step;
 		}
 		if (limits->now >= state->blocked_until)
 			reason = judge(state, limits);

@@ -8,13 +8,17 @@
 #define OUTBOUND_EPOCHS 4
 #define OUTBOUND_EPOCH_NS (8 * 1000000000ull)
 
-/* The walk takes steps of half the evidence that a refusal is: with one contact in five refused where nobody scans, and
- * four in five where somebody does, a refusal makes a scan four times as likely, an answer makes it a quarter. */
-#define OUTBOUND_STEP_REFUSED 2
-#define OUTBOUND_STEP_SILENT 1
-#define OUTBOUND_STEP_ANSWERED 2
-/* Five refusals more than answers: a scan is a thousand times as likely. */
-#define OUTBOUND_WALK 10
+/* With one contact in five refused where nobody scans, and four in five where somebody does, a refusal makes a scan four
+ * times as likely, an answer makes it a quarter. Five refusals more than answers: a scan is a thousand times as likely. */
+#define OUTBOUND_REFUSALS 5
+/* Silence is a sixth of that evidence: hosts that have gone and networks that drop what they do not allow are silent to
+ * everybody, a few dozen of them on a page or in a list of peers. Where settings allow for more than so many failures, it is
+ * less by as much. */
+#define OUTBOUND_SILENT_PER_REFUSAL 6
+#define OUTBOUND_USUAL_FAILURES 100
+/* What is silent is known long after what was answered. So many are made up for by an answer in the same span that had
+ * nothing else to make up for. */
+#define OUTBOUND_SILENT_PER_ANSWER 2
 
 /* Which of the limits was passed. */
 enum outbound_reason {
@@ -22,6 +26,7 @@ enum outbound_reason {
 	OUTBOUND_FAILURES,	 /* too many failed, whatever else was answered */
 	OUTBOUND_PROOF,		 /* the agent asked for it, to see that packets are stopped */
 	OUTBOUND_PACKET_SOCKET,	 /* none: it sends frames by a packet socket */
+	OUTBOUND_DESTINATIONS,	 /* a process connected to more different ones than CELL_OUTBOUND_UNIQUE */
 };
 
 /* CELL_PACKET_SOCKETS. */
@@ -44,6 +49,7 @@ struct outbound_state {
 	u64 rated_ns;	   /* when `left` was counted */
 	u32 unanswered[OUTBOUND_EPOCHS];
 	u32 answers[OUTBOUND_EPOCHS];
+	u32 spare[OUTBOUND_EPOCHS]; /* of these, those that the walk did not go back for */
 	u32 failed[2];	   /* in this half and in the one before */
 	u32 left;	   /* of CELL_OUTBOUND_RATE */
 	u32 reason;

@@ -73,6 +73,10 @@ pub enum Cell {
     EgressNames,
     /// The cookie of the network that is the host's; 0 is the first one's.
     HostNetwork,
+    /// To how many different public addresses and ports a process may connect within `OutboundLookback`; 0: any number.
+    OutboundUnique,
+    /// Ns.
+    OutboundLookback,
 }
 
 /// Off for good, until `on`.

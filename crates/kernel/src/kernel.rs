@@ -15,7 +15,7 @@ use crate::{
     Sightings, Variant,
     error::Doing,
     frames,
-    network::own_network,
+    network_cookie::network_cookie,
     object::{EGRESS, Embedded, OUTBOUND, POOL},
     outbound,
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
@@ -351,7 +351,7 @@ impl Kernel {
             (Cell::UnscannedKill, u64::from(options.unscanned_kill)),
             (Cell::Layout, u64::from(LAYOUT_VERSION)),
             (Cell::HostMounts, host_mounts()),
-            (Cell::HostNetwork, own_network()),
+            (Cell::HostNetwork, network_cookie()),
             (Cell::Lease, lease),
         ]
         .into_iter()

@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Bytes of `struct outbound_state`, and where in it stands what the agent reads or writes.
-const STATE_BYTES: usize = 104;
+const STATE_BYTES: usize = 120;
 const BLOCKED_UNTIL: usize = 8;
-const REASON: usize = 84;
+const REASON: usize = 100;
 /// `OUTBOUND_PROOF`.
 const PROOF: u32 = 3;
 /// Bytes of `struct outbound_target` and of `struct outbound_contact`, and the states in the latter.
@@ -44,10 +44,14 @@ pub struct OutboundLimits {
     pub deny_packet_sockets: bool,
     /// First contacts are handed out by [`crate::Kernel::contacts`].
     pub log: bool,
+    /// To how many different public addresses and ports a process may connect within `lookback`; 0: to any number.
+    pub unique: u32,
+    /// See there.
+    pub lookback: Duration,
 }
 
 /// The cells that say so.
-pub(crate) fn cells(limits: &OutboundLimits) -> [(Cell, u64); 7] {
+pub(crate) fn cells(limits: &OutboundLimits) -> [(Cell, u64); 9] {
     let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     [
         (Cell::OutboundInFlight, limits.in_flight.into()),
@@ -57,6 +61,8 @@ pub(crate) fn cells(limits: &OutboundLimits) -> [(Cell, u64); 7] {
         (Cell::OutboundBlock, ns(limits.block)),
         (Cell::PacketSockets, limits.deny_packet_sockets.into()),
         (Cell::OutboundLog, limits.log.into()),
+        (Cell::OutboundUnique, limits.unique.into()),
+        (Cell::OutboundLookback, ns(limits.lookback)),
     ]
 }
 

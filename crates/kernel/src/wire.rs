@@ -249,6 +249,7 @@ fn outbound(bytes: &[u8]) -> Result<OutboundEvent, WireError> {
         2 => "failures",
         3 => "proof",
         4 => "packet-socket",
+        5 => "unique-destinations",
         other => return Err(WireError::UnknownType(other)),
     };
     let denied = denied(u32_at(bytes, 4)?)?;

@@ -116,6 +116,7 @@ mod tests {
             (Cell::OffPool, "CELL_OFF_POOL"),
             (Cell::PacketSockets, "CELL_PACKET_SOCKETS"),
             (Cell::OutboundLog, "CELL_OUTBOUND_LOG"),
+            (Cell::OutboundLookback, "CELL_OUTBOUND_LOOKBACK"),
         ] {
             assert_eq!(names[cell as usize], name);
         }

@@ -33,6 +33,8 @@ mod tests {
         block: Duration::from_secs(600),
         deny_packet_sockets: false,
         log: false,
+        unique: 0,
+        lookback: Duration::ZERO,
     };
 
     fn trial(guard: Guard, mode: Mode) -> PacketTrial {

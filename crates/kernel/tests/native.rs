@@ -31,6 +31,8 @@ mod tests {
             block: Duration::from_secs(600),
             deny_packet_sockets: false,
             log: false,
+            unique: 0,
+            lookback: Duration::ZERO,
         });
         offline.set_domains(["pool.example.org"]);
         assert!(offline.judge(7));

@@ -26,6 +26,8 @@ mod tests {
         block: Duration::from_secs(600),
         deny_packet_sockets: false,
         log: false,
+        unique: 0,
+        lookback: Duration::ZERO,
     };
     const ICMP: u8 = 1;
     const SYN: u8 = 2;

@@ -75,7 +75,8 @@ pub struct Evidence {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanEvidence {
     /// Which limit was passed: `unanswered` (far more failed than was answered), or `failures` (too many failed, whatever
-    /// was answered). `packet-socket`: none, it sends frames by a packet socket.
+    /// was answered). `unique-destinations`: a process connected to too many. `packet-socket`: none, it sends frames by a
+    /// packet socket.
     pub limit: String,
     /// One process alone; else its whole workload.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

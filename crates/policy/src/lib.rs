@@ -24,7 +24,9 @@ pub use check::egress::is_default_never;
 pub use destinations::{destinations, spelled};
 pub use egress::{BanSettings, Between, EgressList, EgressPolicy, EgressSettings, Reach};
 pub use entry::{Entry, NamedEntry};
-pub use outbound::{ContactLogSettings, OutboundSettings, PacketSockets};
+pub use outbound::{
+    ContactLogSettings, DestinationLimit, OutboundProfile, OutboundSettings, PacketSockets,
+};
 pub use pool::PoolSettings;
 pub use quantity::duration as parse_duration;
 pub use reference::reference;

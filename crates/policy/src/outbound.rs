@@ -31,6 +31,25 @@ pub struct OutboundSettings {
     pub packet_sockets: PacketSockets,
     /// What is kept of first contacts.
     pub log: ContactLogSettings,
+    /// To how much a process may connect, whatever comes of it; none unless a profile says so.
+    pub destinations: Option<DestinationLimit>,
+}
+
+/// To how many different public addresses and ports a process may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DestinationLimit {
+    /// One more is too many.
+    pub unique: u32,
+    /// Within so much time.
+    pub lookback: Duration,
+}
+
+/// Whose way of telling scanners is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutboundProfile {
+    /// That of cryptnono's flowkiller: a limit on different destinations.
+    Flowkiller,
 }
 
 /// The log of first contacts.

@@ -10,7 +10,7 @@ use serde::{
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{Between, EgressPolicy, PacketSockets, RandomxEvidence};
+use crate::{Between, EgressPolicy, OutboundProfile, PacketSockets, RandomxEvidence};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -240,6 +240,9 @@ pub(crate) struct RawOutbound {
     pub(crate) reachable: Option<Vec<Spanned<String>>>,
     pub(crate) packet_sockets: Option<Spanned<PacketSockets>>,
     pub(crate) log: Option<Spanned<RawContactLog>>,
+    pub(crate) profile: Option<Spanned<OutboundProfile>>,
+    pub(crate) unique_destinations: Option<Spanned<u32>>,
+    pub(crate) lookback: Option<Spanned<String>>,
 }
 
 /// What is kept of first contacts, or `none`.

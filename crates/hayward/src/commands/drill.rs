@@ -8,7 +8,7 @@ use std::{
         unix::{fs::MetadataExt, process::ExitStatusExt},
     },
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -39,7 +39,7 @@ struct Play {
     /// What the record names as its rule.
     rule: &'static str,
     /// Joins the cgroup and does what is to be stopped.
-    act: fn(&Path) -> Result<ExitStatus, Failure>,
+    act: fn(&Path) -> Result<Stopped, Failure>,
     /// What that is, and what became of it where all is well.
     stopped: &'static str,
     /// And where it is not.
@@ -48,7 +48,27 @@ struct Play {
     help: &'static str,
 }
 
-const PLAYS: [Play; 2] = [
+/// What became of whoever played.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    No,
+    Killed,
+    /// It was refused what it wanted, and ended by itself.
+    Refused,
+}
+
+impl Stopped {
+    /// What the record says then.
+    const fn action(self) -> Option<Action> {
+        match self {
+            Self::No => None,
+            Self::Killed => Some(Action::Killed),
+            Self::Refused => Some(Action::Denied),
+        }
+    }
+}
+
+const PLAYS: [Play; 5] = [
     Play {
         guard: Guard::Command,
         rule: "builtin/test",
@@ -65,12 +85,39 @@ const PLAYS: [Play; 2] = [
         not_stopped: "a process that rounds as RandomX does was NOT killed",
         help: "whether `nudge` is on",
     },
+    Play {
+        guard: Guard::Egress,
+        rule: "egress",
+        act: denied_connect,
+        stopped: "a connection to an address that settings deny was refused",
+        not_stopped: "no connection was refused",
+        help: "whether settings deny any of what was tried: 169.254.169.254, 198.51.100.1, 2001:db8::1",
+    },
+    Play {
+        guard: Guard::Outbound,
+        rule: "outbound",
+        act: scan,
+        stopped: "a scan of ports that refuse was stopped",
+        not_stopped: "a scan of ports that refuse was NOT stopped",
+        help: "whether `failures` allows for more than twenty",
+    },
+    Play {
+        guard: Guard::Pool,
+        rule: "pool",
+        act: subscribe,
+        stopped: "a miner that subscribes was cut off",
+        not_stopped: "a miner that subscribes was NOT cut off",
+        help: "whether the guard is switched on",
+    },
 ];
 
 /// How one play ended.
 #[derive(Serialize)]
 struct Ending {
     killed: bool,
+    refused: bool,
+    #[serde(skip)]
+    stopped: Stopped,
     record: Option<Record>,
 }
 
@@ -128,17 +175,24 @@ impl Play {
         let cgroup = Throwaway(path);
         let id = fs::metadata(&cgroup.0)?.ino();
         let since = jiff::Timestamp::now();
-        let killed = (self.act)(&cgroup.0)?.signal() == Some(9);
-        let patience = if killed { PATIENCE } else { SHORT_PATIENCE };
+        let stopped = (self.act)(&cgroup.0)?;
+        let patience = match stopped {
+            Stopped::No => SHORT_PATIENCE,
+            Stopped::Killed | Stopped::Refused => PATIENCE,
+        };
         let record = find_record(socket, self.rule, since, id, patience)?;
-        Ok(Ending { killed, record })
+        Ok(Ending {
+            killed: stopped == Stopped::Killed,
+            refused: stopped == Stopped::Refused,
+            stopped,
+            record,
+        })
     }
 
     fn show(&self, ending: &Ending) {
-        let text = if ending.killed {
-            self.stopped
-        } else {
-            self.not_stopped
+        let text = match ending.stopped {
+            Stopped::No => self.not_stopped,
+            Stopped::Killed | Stopped::Refused => self.stopped,
         };
         show::line(&format!("{}: {text}", self.guard));
         let line = ending.record.as_ref().map(show::record);
@@ -147,13 +201,22 @@ impl Play {
 
     fn failure(&self, ending: &Ending) -> Option<Failure> {
         let guard = self.guard;
-        let text = match (ending.killed, &ending.record) {
-            (true, Some(record)) if record.action == Action::Killed => return None,
-            (true, _) => format!("{guard}: it was killed, and no record came of it"),
-            (false, Some(record)) if record.action == Action::Observed => format!(
-                "{guard}: it was seen and spared, because the mode is observe; set `mode: enforce` for the agent and the guard, and `response: kill`, then `hayward reload`"
+        let response = match self.guard {
+            Guard::Command | Guard::Randomx => "kill",
+            Guard::Egress | Guard::Outbound | Guard::Pool => "deny",
+        };
+        let text = match (ending.stopped.action(), &ending.record) {
+            (Some(action), Some(record)) if record.action == action => return None,
+            (Some(Action::Killed), _) => {
+                format!("{guard}: it was killed, and no record came of it")
+            }
+            (Some(_), _) => format!(
+                "{guard}: it was refused, and no record came of it; another guard may have refused it first"
             ),
-            (false, _) => format!(
+            (None, Some(record)) if record.action == Action::Observed => format!(
+                "{guard}: it was seen and spared, because the mode is observe; set `mode: enforce` for the agent and the guard, and `response: {response}`, then `hayward reload`"
+            ),
+            (None, _) => format!(
                 "{guard}: it was not stopped; see `hayward status` for the reason, whether `scope` covers containers, and {}",
                 self.help
             ),
@@ -163,25 +226,62 @@ impl Play {
 }
 
 /// A shell with the test string of the built-in rules on its command line.
-fn banned_command(cgroup: &Path) -> Result<ExitStatus, Failure> {
+fn banned_command(cgroup: &Path) -> Result<Stopped, Failure> {
     let shell = [r"/bin/sh", "-c", "exit 0", hayward_rules::TEST_STRING];
     in_cgroup(cgroup, &shell)
 }
 
+/// What settings deny, in a network that leads nowhere.
+fn denied_connect(cgroup: &Path) -> Result<Stopped, Failure> {
+    as_canary("canary-reaching", cgroup)
+}
+
+/// A scan of a network in which nobody else is.
+fn scan(cgroup: &Path) -> Result<Stopped, Failure> {
+    as_canary("canary-scanning", cgroup)
+}
+
+/// What a miner says, to its own host.
+fn subscribe(cgroup: &Path) -> Result<Stopped, Failure> {
+    as_canary("canary-subscribing", cgroup)
+}
+
+/// This binary joins the cgroup, and says by its exit code whether it was refused what it wanted.
+fn as_canary(canary: &str, cgroup: &Path) -> Result<Stopped, Failure> {
+    let status = Command::new("/proc/self/exe")
+        .arg(canary)
+        .arg(cgroup)
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(match status.code() {
+        Some(0) => Stopped::Refused,
+        // `NotSo`: it was not.
+        Some(6) => Stopped::No,
+        _ => {
+            let text = format!("{canary} could not be played ({status}); run the drill as root");
+            return Err(Failure::Other(anyhow::anyhow!(text)));
+        }
+    })
+}
+
 /// A copy of this binary that holds memory and rounds: the binary itself is never acted on.
-fn rounding(cgroup: &Path) -> Result<ExitStatus, Failure> {
+fn rounding(cgroup: &Path) -> Result<Stopped, Failure> {
     let copy = hayward_agent::copy_of_self()?;
     let path = format!("/proc/{}/fd/{}", std::process::id(), copy.as_raw_fd());
     in_cgroup(cgroup, &[&path, "canary-mining"])
 }
 
 /// A shell joins the cgroup, and then becomes the command.
-fn in_cgroup(cgroup: &Path, command: &[&str]) -> Result<ExitStatus, Failure> {
-    Ok(Command::new("/bin/sh")
+fn in_cgroup(cgroup: &Path, command: &[&str]) -> Result<Stopped, Failure> {
+    let status = Command::new("/bin/sh")
         .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
         .arg(cgroup)
         .args(command)
-        .status()?)
+        .status()?;
+    Ok(match status.signal() {
+        Some(9) => Stopped::Killed,
+        _ => Stopped::No,
+    })
 }
 
 /// Why nothing of a guard is played, where nothing would be stopped: with the reason and what to do.

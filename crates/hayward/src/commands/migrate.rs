@@ -17,6 +17,13 @@ guards:\n  command: { response: kill, rules: [builtin, RULES] }\n\
 \u{20} randomx: { response: kill }   # in the place of its Monero detector\n\
 compat: [cryptnono]   # its log lines, so that alerts go on\n";
 
+const FLOWS: &str = "\u{20} outbound: { profile: flowkiller, unique_destinations: UNIQUE, lookback: LOOKBACK }   # in the place of its flowkiller\n";
+
+const FLOWS_NOTE: &str = "the guard `outbound` has limits of its own beside `unique_destinations`: whoever scans makes no first contacts for a while, also where it would not have been killed; docs/outbound.md says what is not counted";
+
+/// What `unique_destinations` may be.
+const MOST_UNIQUE: u64 = 63;
+
 const BANS: &str =
     "\u{20} egress: { policy: open, ban_lists: LISTS }   # in the place of its banned addresses\n";
 
@@ -38,14 +45,15 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
         banned,
         allowed,
         lists,
+        flows,
     } = found;
-    if banned.is_empty() && lists.is_empty() {
+    if banned.is_empty() && lists.is_empty() && flows.is_none() {
         let names: Vec<_> = files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
         return Err(Failure::BadInput(format!(
-            "{}: neither a list `bannedCommandStrings` nor `banned_ipv4_file_globs` is found\n  help: name cryptnono's JSON files, or the values.yaml that holds them",
+            "{}: neither a list `bannedCommandStrings`, nor `FlowKiller` with its settings, nor `banned_ipv4_file_globs` is found\n  help: name cryptnono's JSON files, or the values.yaml that holds them",
             names.join(", ")
         )));
     }
@@ -66,6 +74,18 @@ pub(crate) fn migrate(command: &MigrateCommand, json: bool) -> Result<(), Failur
             ),
         );
         notes.push(LISTS_NOTE.to_owned());
+    }
+    if let Some(flows) = flows {
+        let line = FLOWS.replace("UNIQUE", &flows.unique.clamp(1, MOST_UNIQUE).to_string());
+        let line = line.replace("LOOKBACK", &format!("{}s", flows.lookback));
+        text = text.replace("compat:", &format!("{line}compat:"));
+        notes.push(FLOWS_NOTE.to_owned());
+        if flows.unique > MOST_UNIQUE {
+            notes.push(format!(
+                "`unique_destinations` is {MOST_UNIQUE} at most, and not {}",
+                flows.unique
+            ));
+        }
     }
     write_new(&settings, &text)?;
     if json {
@@ -102,6 +122,25 @@ struct Found {
     allowed: Vec<String>,
     /// Files of banned addresses.
     lists: Vec<String>,
+    /// Flowkiller's limit, where there is any word of it.
+    flows: Option<Flows>,
+}
+
+/// How many different destinations flowkiller allows, and within how many seconds.
+#[derive(Debug)]
+struct Flows {
+    unique: u64,
+    lookback: u64,
+}
+
+/// What cryptnono does where nothing is said.
+impl Default for Flows {
+    fn default() -> Self {
+        Self {
+            unique: 15,
+            lookback: 30,
+        }
+    }
 }
 
 impl Found {
@@ -122,15 +161,27 @@ impl Found {
                         "bannedCommandStrings" => self.banned.extend(strings()),
                         "allowedCommandPatterns" => self.allowed.extend(strings()),
                         "banned_ipv4_file_globs" => self.lists.extend(strings()),
+                        "unique_destinations_threshold" => {
+                            let flows = self.flows.get_or_insert_default();
+                            flows.unique = value.as_u64().unwrap_or(flows.unique);
+                        }
+                        "lookback_duration_seconds" => {
+                            let flows = self.flows.get_or_insert_default();
+                            flows.lookback = value.as_u64().unwrap_or(flows.lookback);
+                        }
                         _ => self.collect(value),
                     }
                 }
             }
             Value::Array(values) => values.iter().for_each(|value| self.collect(value)),
             Value::String(text)
-                if ["bannedCommandStrings", "banned_ipv4_file_globs"]
-                    .iter()
-                    .any(|key| text.contains(key)) =>
+                if [
+                    "bannedCommandStrings",
+                    "banned_ipv4_file_globs",
+                    "unique_destinations_threshold",
+                ]
+                .iter()
+                .any(|key| text.contains(key)) =>
             {
                 if let Ok(inner) = hayward_yaml::parse::<Value>("text", text) {
                     self.collect(&inner);

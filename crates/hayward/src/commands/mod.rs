@@ -145,6 +145,18 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
                 "the canary's subscription arrived".to_owned(),
             ))
         }
+        Command::CanaryReaching { cgroup } => {
+            if hayward_agent::reach_as_canary(&cgroup)? {
+                return Ok(());
+            }
+            Err(Failure::NotSo("nothing was refused".to_owned()))
+        }
+        Command::CanaryScanning { cgroup } => {
+            if hayward_agent::scan_as_canary(&cgroup)? {
+                return Ok(());
+            }
+            Err(Failure::NotSo("the canary's scan went on".to_owned()))
+        }
         Command::CanaryRounding { cgroup } => Ok(hayward_agent::round_as_canary(&cgroup)?),
         Command::CanaryMining => {
             hayward_agent::mine_as_canary();

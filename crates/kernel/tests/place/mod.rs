@@ -55,6 +55,8 @@ impl Place {
                 block: Duration::from_secs(600),
                 deny_packet_sockets: false,
                 log: false,
+                unique: 0,
+                lookback: Duration::from_secs(30),
             },
             fileless_kill: false,
             unscanned_kill: false,

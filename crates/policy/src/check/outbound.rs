@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::{Checker, short::full};
 use crate::{
-    ContactLogSettings, OutboundSettings, PacketSockets,
+    ContactLogSettings, DestinationLimit, OutboundSettings, PacketSockets,
     entry::net_of,
     raw::{RawContactLog, RawGuard, RawKept, RawOutbound},
 };
@@ -17,6 +17,14 @@ use crate::{
 const IN_FLIGHT: (u32, u32) = (2, 65_536);
 const FAILURES: (u32, u32) = (1, 1_000_000);
 const RATE: (u32, u32) = (1, 1_000_000);
+/// The kernel remembers 64 destinations of a process.
+const UNIQUE_DESTINATIONS: (u32, u32) = (1, 63);
+/// As cryptnono has it.
+const FLOWKILLER: DestinationLimit = DestinationLimit {
+    unique: 15,
+    lookback: Duration::from_secs(30),
+};
+const SHORTEST_LOOKBACK: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Checker {
@@ -28,10 +36,17 @@ impl Checker {
         );
         let reachable: Vec<IpNet> = self.entries(raw.reachable, &[], net_of);
         let log = self.contact_log(raw.log, default.log);
+        let profile = raw.profile.is_some();
+        let destinations = self.destinations(profile, raw.unique_destinations, raw.lookback);
+        let response = if profile {
+            Response::Kill
+        } else {
+            Response::Deny
+        };
         OutboundSettings {
             enabled: true,
             mode: raw.mode.unwrap_or(Mode::Enforce),
-            response: raw.response.unwrap_or(Response::Deny),
+            response: raw.response.unwrap_or(response),
             in_flight: self.within("in_flight", raw.in_flight, IN_FLIGHT, default.in_flight),
             failures: self.within("failures", raw.failures, FAILURES, default.failures),
             rate: self.within("rate", raw.rate, RATE, default.rate),
@@ -42,7 +57,43 @@ impl Checker {
                 .packet_sockets
                 .map_or(default.packet_sockets, |set| set.value),
             log,
+            destinations,
         }
+    }
+
+    /// None where no profile asks for it.
+    fn destinations(
+        &mut self,
+        profile: bool,
+        unique: Option<Spanned<u32>>,
+        lookback: Option<Spanned<String>>,
+    ) -> Option<DestinationLimit> {
+        let lines = [
+            ("unique_destinations", unique.as_ref().map(line_of)),
+            ("lookback", lookback.as_ref().map(line_of)),
+        ];
+        for (key, line) in lines {
+            if let (Some(line), false) = (line, profile) {
+                let message = format!("`{key}` is a setting of a profile, and none is set");
+                self.problem(line, message, "add `profile: flowkiller`, or remove it");
+            }
+        }
+        let line = lookback.as_ref().map_or(0, line_of);
+        let unique = self.within(
+            "unique_destinations",
+            unique,
+            UNIQUE_DESTINATIONS,
+            FLOWKILLER.unique,
+        );
+        let lookback = self.duration(lookback, "30s");
+        if lookback.is_some_and(|time| time < SHORTEST_LOOKBACK || time > DAY) {
+            let message = "`lookback` is out of bounds".to_owned();
+            self.problem(line, message, "write a time from 1s to 1d");
+        }
+        profile.then(|| DestinationLimit {
+            unique,
+            lookback: lookback.unwrap_or(FLOWKILLER.lookback),
+        })
     }
 
     /// It is written unless settings say `none`.
@@ -83,6 +134,12 @@ impl Checker {
             ("reachable", reachable.map(line_of)),
             ("packet_sockets", raw.packet_sockets.as_ref().map(line_of)),
             ("log", raw.log.as_ref().map(line_of)),
+            ("profile", raw.profile.as_ref().map(line_of)),
+            (
+                "unique_destinations",
+                raw.unique_destinations.as_ref().map(line_of),
+            ),
+            ("lookback", raw.lookback.as_ref().map(line_of)),
         ];
         self.refuse_override(Guard::Outbound, general.enabled, line, &lines);
         OutboundSettings {
@@ -131,5 +188,6 @@ pub(super) fn no_outbound() -> OutboundSettings {
             keep: 7 * DAY,
             max_bytes: 256 << 20,
         },
+        destinations: None,
     }
 }

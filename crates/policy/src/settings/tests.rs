@@ -47,6 +47,21 @@ fn first_contacts_are_logged_where_the_guard_is_listed_unless_settings_say_none(
 }
 
 #[test]
+fn the_profile_of_flowkiller_has_its_limits_and_kills_unless_settings_say_otherwise() {
+    let limits = |text: &str| {
+        let policy = Policy::parse("a", &format!("guards: {{outbound: {text}}}")).expect("good");
+        let limit = policy.outbound.destinations;
+        let limit = limit.map(|limit| (limit.unique, limit.lookback.as_secs()));
+        (limit, policy.outbound.response)
+    };
+    assert_eq!(limits("{}"), (None, Response::Deny));
+    let usual = (Some((15, 30)), Response::Kill);
+    assert_eq!(limits("{profile: flowkiller}"), usual);
+    let own = "{profile: flowkiller, unique_destinations: 24, lookback: 1m, response: deny}";
+    assert_eq!(limits(own), (Some((24, 60)), Response::Deny));
+}
+
+#[test]
 fn errors_name_file_line_and_what_to_do() {
     for (text, expected) in [
         ("mode: enforce\nleese: 1h\n", "h.yaml:2: unknown field"),
@@ -69,6 +84,19 @@ fn errors_name_file_line_and_what_to_do() {
             "guards: {outbound: {}}\noverrides:\n- {match: /a, guards: {outbound: {rate: 9}}}\n",
             "`rate` is one for all workloads",
         ),
+        (
+            "guards: {outbound: {unique_destinations: 15}}\n",
+            "`unique_destinations` is a setting of a profile, and none is set",
+        ),
+        (
+            "guards: {outbound: {profile: flowkiller, unique_destinations: 64}}\n",
+            "write a number from 1 to 63",
+        ),
+        (
+            "guards: {outbound: {profile: flowkiller, lookback: 100ms}}\n",
+            "write a time from 1s to 1d",
+        ),
+        ("guards: {outbound: {profile: flowkilla}}\n", "flowkiller"),
         (
             "guards: {outbound: {packet_sockets: drop}}\n",
             "help: known are observe, deny, kill",

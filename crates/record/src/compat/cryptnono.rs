@@ -82,9 +82,9 @@ pub struct ByReason {
 /// The log line that cryptnono would have written; none for what it has no line for, such as `observe`.
 pub fn log_line(record: &Record) -> Option<String> {
     match record.guard? {
-        Guard::Command => line::line(record),
+        Guard::Command | Guard::Outbound => line::line(record),
         Guard::Randomx => monero::line(record),
-        Guard::Egress | Guard::Outbound | Guard::Pool => None,
+        Guard::Egress | Guard::Pool => None,
     }
 }
 
@@ -105,6 +105,25 @@ impl Execwhacker {
         } else {
             counter.exec += 1;
         }
+    }
+}
+
+impl Flowkiller {
+    /// Counts what a record says was done: where cryptnono kills, a connection or a packet may have been refused here instead.
+    pub fn count(&mut self, record: &Record) {
+        let evidence = record.evidence.as_ref();
+        let is_banned = evidence.is_some_and(|evidence| evidence.ban_list.is_some());
+        let counts = match record.action {
+            Action::Killed | Action::Denied => &mut self.killed,
+            Action::Missed => &mut self.missed,
+            _ => return,
+        };
+        match record.guard {
+            Some(Guard::Outbound) => counts.scan += 1,
+            Some(Guard::Egress) if is_banned => counts.banned_ip += 1,
+            _ => return,
+        }
+        self.log_and_kill.count += 1;
     }
 }
 

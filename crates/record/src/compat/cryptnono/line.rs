@@ -1,15 +1,21 @@
-//! Execwhacker's log lines: JSON as Python writes it, since alerts look for `"action": "killed"` with the space.
+//! Execwhacker's log lines, and the same of flowkiller's kills: JSON as Python writes it, since alerts look for `"action": "killed"` with the space.
 
 use std::io;
 
-use hayward_model::{Action, Record};
+use hayward_model::{Action, Guard, Record};
 use serde_json::{Map, Value, json, ser::Formatter};
 
 use super::{AT_SCAN, source};
 
+/// Whose line it is where a process connected to too many.
+const FLOWKILLER: &str = "flowkiller";
+
 /// The line; none for what execwhacker has none for. Of a secret rule the id stands in the place of the banned string.
 pub(super) fn line(record: &Record) -> Option<String> {
-    let source = source(record);
+    let source = match record.guard {
+        Some(Guard::Outbound) => FLOWKILLER,
+        _ => source(record),
+    };
     let (action, event) = match record.action {
         Action::Killed => ("killed", "Killed process"),
         Action::Missed => ("missed-kill", "Process exited before we could kill it"),

@@ -58,6 +58,37 @@ fn records_are_counted_where_dashboards_look() {
 }
 
 #[test]
+fn what_was_refused_counts_as_what_flowkiller_would_have_killed() {
+    let of = |guard, action, ban_list: Option<&str>| Record {
+        guard: Some(guard),
+        action,
+        evidence: Some(Evidence {
+            ban_list: ban_list.map(str::to_owned),
+            ..Evidence::default()
+        }),
+        ..samples::killed(1, "x", "w")
+    };
+    let mut counters = Flowkiller::default();
+    for record in [
+        of(Guard::Outbound, Action::Killed, None),
+        of(Guard::Outbound, Action::Denied, None),
+        of(Guard::Outbound, Action::Missed, None),
+        of(Guard::Outbound, Action::Observed, None),
+        of(Guard::Egress, Action::Denied, Some("/a")),
+        of(Guard::Egress, Action::Denied, None),
+        of(Guard::Command, Action::Killed, None),
+    ] {
+        counters.count(&record);
+    }
+    let by = |banned_ip, scan| ByReason { banned_ip, scan };
+    assert_eq!((counters.killed, counters.missed), (by(1, 2), by(0, 1)));
+    assert_eq!(counters.log_and_kill.count, 4);
+    let line = log_line(&of(Guard::Outbound, Action::Killed, None)).expect("a line");
+    assert!(line.contains(r#""action": "killed""#) && line.contains(r#""source": "flowkiller""#));
+    assert_eq!(log_line(&of(Guard::Outbound, Action::Denied, None)), None);
+}
+
+#[test]
 fn flow_metrics_have_their_reasons() {
     let text = render_flow_metrics(&Flowkiller {
         connects_checked: 5,

@@ -6,7 +6,7 @@ use rustix::net::{AddressFamily, SocketType, socket};
 
 /// A number that no other network has while the machine is up; 0 where the kernel does not tell (before Linux 5.14), which
 /// stands for the network that was there first.
-pub(crate) fn own_network() -> u64 {
+pub(crate) fn network_cookie() -> u64 {
     socket(AddressFamily::UNIX, SocketType::DGRAM, None)
         .map_or(0, |socket| cookie(&socket).unwrap_or(0))
 }
@@ -34,6 +34,6 @@ mod tests {
 
     #[test]
     fn a_network_has_one_number() {
-        assert_eq!(own_network(), own_network());
+        assert_eq!(network_cookie(), network_cookie());
     }
 }
