@@ -155,10 +155,10 @@ mod tests {
         ];
         for (name, probe) in probes {
             let mut tape = Tape::new();
-            for host in 1..=12 {
+            for host in 1..=32 {
                 probe(&mut tape, &format!("192.0.2.{host}"));
             }
-            assert_eq!(scan(&judge(&tape).0).silent, 12, "{name}");
+            assert_eq!(scan(&judge(&tape).0).silent, 32, "{name}");
         }
         // A FIN that is refused is one that somebody has answered.
         let mut tape = Tape::new();
