@@ -118,7 +118,7 @@ enforces() { # NAME ARGUMENT...
 	name=$1
 	shift
 	start_agent "$@"
-	exits "$name" 0 hayward status --wait enforcing --timeout 30s
+	exits "$name" 0 hayward status --wait enforcing --timeout 120s
 	show_agent
 	[ $code = 0 ] && return
 	hayward status

@@ -55,19 +55,54 @@ static __always_inline bool ranges_allow(const struct egress_allowed *allowed, c
 	return false;
 }
 
-/* What a list says of it. A list that there is not allows nothing. */
-static __always_inline u32 list_says(u32 list, const struct egress_target *target)
+/* Somebody to reach, and a list, as numbers: what global functions are called with. The verifier walks through these once, and
+ * not wherever they are called. */
+struct numbers {
+	u64 high; /* the address */
+	u64 low;
+	u64 what; /* list, whether there is a port, protocol and port */
+};
+
+static __always_inline struct numbers numbers_of(u32 list, const struct egress_target *target)
 {
-	struct egress_key key = { .prefix = EGRESS_LIST_BITS + 128, .list = bpf_htonl(list) };
+	struct numbers numbers = { .what = (u64)list << 32 | (u64)!!target->has_port << 24 | (target->protocol & 0xff) << 16 |
+					   (target->port & 0xffff) };
+
+	__builtin_memcpy(&numbers.high, target->address, sizeof(numbers.high));
+	__builtin_memcpy(&numbers.low, target->address + sizeof(numbers.high), sizeof(numbers.low));
+	return numbers;
+}
+
+static __always_inline struct egress_target target_of(u64 high, u64 low, u64 what)
+{
+	struct egress_target target = { .protocol = (what >> 16) & 0xff, .port = what & 0xffff, .has_port = (what >> 24) & 1 };
+
+	__builtin_memcpy(target.address, &high, sizeof(high));
+	__builtin_memcpy(target.address + sizeof(high), &low, sizeof(low));
+	return target;
+}
+
+__noinline u32 entry_says(u64 high, u64 low, u64 what)
+{
+	struct egress_target target = target_of(high, low, what);
+	struct egress_key key = { .prefix = EGRESS_LIST_BITS + 128, .list = bpf_htonl(what >> 32) };
 	struct egress_allowed *allowed;
 
-	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	__builtin_memcpy(key.address, target.address, sizeof(key.address));
 	allowed = bpf_map_lookup_elem(&egress_lists, &key);
 	if (!allowed)
 		return EGRESS_NOTHING;
 	if (allowed->allowed == EGRESS_NEVER)
 		return EGRESS_NEVER;
-	return ranges_allow(allowed, target) ? EGRESS_SOMETHING : EGRESS_NOTHING;
+	return ranges_allow(allowed, &target) ? EGRESS_SOMETHING : EGRESS_NOTHING;
+}
+
+/* What a list says of it. A list that there is not allows nothing. */
+static __always_inline u32 list_says(u32 list, const struct egress_target *target)
+{
+	struct numbers numbers = numbers_of(list, target);
+
+	return entry_says(numbers.high, numbers.low, numbers.what);
 }
 
 static __always_inline bool list_allows(u32 list, const struct egress_target *target)

@@ -275,13 +275,14 @@ static __always_inline bool comes_from_a_resolver(const struct headers *headers)
 }
 
 /* The pattern by which a list allows something at an address that became known by its name; 0 is none. */
-static __always_inline u64 allowed_by_name(u64 cgroup, u32 list, const struct egress_target *target)
+__noinline u64 allowed_by_name(u64 cgroup, u64 high, u64 low, u64 what)
 {
+	struct egress_target target = target_of(high, low, what);
 	struct egress_learnt_key key = { .workload = whole_of(cgroup) };
 	struct egress_learnt *learnt;
 	u64 now;
 
-	__builtin_memcpy(key.address, target->address, sizeof(key.address));
+	__builtin_memcpy(key.address, target.address, sizeof(key.address));
 	learnt = bpf_map_lookup_elem(&egress_learnt, &key);
 	if (!learnt)
 		return 0;
@@ -292,41 +293,46 @@ static __always_inline u64 allowed_by_name(u64 cgroup, u32 list, const struct eg
 
 		if (!pattern || learnt->until[at] < now)
 			continue;
-		allowed = named(pattern, list);
-		if (allowed && ranges_allow(allowed, target))
+		allowed = named(pattern, what >> 32);
+		if (allowed && ranges_allow(allowed, &target))
 			return pattern;
 	}
 	return 0;
 }
 
+/* Whether by this pattern, whatever the address. */
+__noinline int pattern_allows(u64 pattern, u64 what)
+{
+	struct egress_target target = target_of(0, 0, what);
+	struct egress_allowed *allowed = named(pattern, what >> 32);
+
+	return allowed && ranges_allow(allowed, &target);
+}
+
 /* Whether a socket that was once allowed to reach an address by its name still may: what became known runs out, what goes on by
  * it does not. */
-static __always_inline bool still_allowed(const struct socket_owner *owner, u32 list, const struct egress_target *target)
+static __always_inline bool still_allowed(const struct socket_owner *owner, const struct numbers *numbers)
 {
-	const u32 *known = owner->named_address, *wanted = (const u32 *)target->address;
-	struct egress_allowed *allowed;
-
-	if (!owner->named || known[0] != wanted[0] || known[1] != wanted[1] || known[2] != wanted[2] || known[3] != wanted[3])
-		return false;
-	allowed = named(owner->named, list);
-	return allowed && ranges_allow(allowed, target);
+	return owner->named && owner->named_address[0] == numbers->high && owner->named_address[1] == numbers->low &&
+	       pattern_allows(owner->named, numbers->what);
 }
 
 /* Whether a workload may reach it by a name, where nothing else lets it. */
 static __always_inline bool may_reach_by_name(u64 cgroup, u32 policy, const struct egress_target *target,
 					      struct socket_owner *owner)
 {
-	u32 list = list_of(policy);
+	struct numbers numbers = numbers_of(list_of(policy), target);
 	u64 pattern;
 
-	if (list_says(list, target) == EGRESS_NEVER)
+	if (entry_says(numbers.high, numbers.low, numbers.what) == EGRESS_NEVER)
 		return false;
-	if (owner && still_allowed(owner, list, target))
+	if (owner && still_allowed(owner, &numbers))
 		return true;
-	pattern = allowed_by_name(cgroup, list, target);
+	pattern = allowed_by_name(cgroup, numbers.high, numbers.low, numbers.what);
 	if (pattern && owner) {
 		owner->named = pattern;
-		__builtin_memcpy(owner->named_address, target->address, sizeof(owner->named_address));
+		owner->named_address[0] = numbers.high;
+		owner->named_address[1] = numbers.low;
 	}
 	return pattern;
 }

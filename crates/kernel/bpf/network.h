@@ -22,7 +22,7 @@ struct socket_owner {
 	u16 in_host_network;
 	u64 allowed_at; /* CELL_EGRESS_CHANGES, and 1 ns, when it was found that it may reach its peer */
 	u64 named; /* the pattern of names by which it may reach the address that follows; 0 is none */
-	u32 named_address[4];
+	u64 named_address[2];
 	char comm[16];
 };
 
