@@ -175,7 +175,7 @@ fn without_an_agent() {
 fn judge_pcap() {
     let mut session = Session::new();
     let mut tape = Tape::new();
-    for host in 1..=12 {
+    for host in 1..=16 {
         tape.tcp("10.0.0.1:4000", &format!("192.0.2.{host}:22"), 2, 1, b"");
     }
     session.write("scan.pcap", tape.file(USUAL));
