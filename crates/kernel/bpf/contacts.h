@@ -221,12 +221,20 @@ static __always_inline int stop(const struct origin *origin, u64 now)
 	return enforce ? REFUSE : ALLOW;
 }
 
-static __always_inline bool is_blocked(const struct origin *origin, const struct outbound_state *state, u64 now)
+/* Whether its workload makes no first contact, or its process alone. */
+static __always_inline bool is_blocked(const struct origin *origin, const struct outbound_state *state)
 {
 	struct outbound_walk *walk;
+	u64 now;
 
-	if (state && now < state->blocked_until)
+	/* As nearly all are. */
+	if (!state || !(state->blocked_until | state->processes_blocked_until))
+		return false;
+	now = bpf_ktime_get_boot_ns();
+	if (now < state->blocked_until)
 		return true;
+	if (now >= state->processes_blocked_until)
+		return false;
 	walk = walk_of(origin, false);
 	return walk && now < walk->blocked_until;
 }

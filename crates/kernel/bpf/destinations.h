@@ -85,15 +85,17 @@ static __always_inline bool is_one_too_many(struct outbound_destinations *proces
 }
 
 /* A process connects. Returns whether it may, where settings limit to how many. */
-static __always_inline bool may_connect(const struct origin *origin, const struct egress_target *target, u64 now)
+static __always_inline bool may_connect(const struct origin *origin, const struct egress_target *target)
 {
 	u64 allowed = cell(CELL_OUTBOUND_UNIQUE), lookback = cell(CELL_OUTBOUND_LOOKBACK);
 	struct outbound_process key = { .workload = origin->workload };
 	struct outbound_destinations *process;
 	u32 zero = 0;
+	u64 now;
 
 	if (!allowed || !origin->owner || !is_public(target->address))
 		return true;
+	now = bpf_ktime_get_boot_ns();
 	key.pid = origin->owner->pid;
 	key.start_boot_ns = origin->owner->start_boot_ns;
 	process = bpf_map_lookup_elem(&outbound_destinations, &key);

@@ -221,13 +221,34 @@ static __always_inline bool is_in_host_network(void *socket)
 	return bpf_get_netns_cookie(socket) == (host ? host : bpf_get_netns_cookie(NULL));
 }
 
+/* What a socket is connected to may be reached: where its first packet goes there, that need not be found out again. By that time
+ * the packet belongs to the socket's cgroup, so that this holds for sockets of the same alone. A grant ends by itself. */
+static __always_inline void note_peer(struct socket_owner *owner, const struct egress_target *target)
+{
+	owner->connected_at = cell(CELL_EGRESS_CHANGES) + 1;
+	__builtin_memcpy(owner->peer, target->address, sizeof(owner->peer));
+	owner->peer_port = target->port;
+}
+
+/* Whether it goes where the socket was connected to: not where somebody rewrote the address on the way. */
+static __always_inline bool goes_to_peer(const struct socket_owner *owner, const struct egress_target *target)
+{
+	const u32 *address = (const u32 *)target->address;
+	u32 differs = (owner->peer[0] ^ address[0]) | (owner->peer[1] ^ address[1]) | (owner->peer[2] ^ address[2]) |
+		      (owner->peer[3] ^ address[3]);
+
+	return !differs && target->has_port && owner->peer_port == target->port;
+}
+
 /* A process connects a socket, or sends a datagram to an address. */
 static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_target *target, u32 hook)
 {
 	struct socket_owner *owner;
 	struct egress_grant grant;
+	bool is_own = false;
 	u64 cgroup;
 	u32 policy;
+	int decided;
 
 	if (is_off(CELL_OFF_EGRESS))
 		return ALLOW;
@@ -239,17 +260,24 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 	target->has_port = has_ports(target->protocol);
 	owner = bpf_sk_storage_get(&socket_owners, wanted->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (owner) {
+		is_own = owner->cgroup == cgroup;
 		if (!owner->cgroup)
 			set_owner(owner, cgroup, policy);
-		if (hook == EGRESS_CONNECT)
+		if (hook == EGRESS_CONNECT) {
 			owner->outbound = 1;
+			/* That was of whom it was connected to before. */
+			owner->allowed_at = 0;
+		}
 	}
 	grant = grant_of(cgroup);
 	if (!is_judged(policy, grant))
 		return ALLOW;
 	if (hook == EGRESS_SEND && grant.kind != EGRESS_QUARANTINED && is_answer(cgroup, target, wanted->sk->src_port))
 		return ALLOW;
-	return !!decide(wanted, cgroup, policy, grant, target, owner, hook, NULL);
+	decided = decide(wanted, cgroup, policy, grant, target, owner, hook, NULL);
+	if (hook == EGRESS_CONNECT && decided == REACHED && is_own && !grant.kind)
+		note_peer(owner, target);
+	return !!decided;
 }
 
 SEC("cgroup/connect4")
@@ -333,6 +361,11 @@ int on_packet(struct __sk_buff *packet)
 		 * else connects (SCTP) is not seen to. */
 		if (!owner || !owner->outbound || owner->allowed_at == changes)
 			return ALLOW;
+		if (owner->connected_at == changes && read_packet(packet, &headers) &&
+		    goes_to_peer(owner, &headers.target)) {
+			owner->allowed_at = changes;
+			return ALLOW;
+		}
 		connection = owner;
 	}
 	if (is_off(CELL_OFF_EGRESS))

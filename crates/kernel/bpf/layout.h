@@ -124,7 +124,7 @@ enum cell {
 	CELL_OUTBOUND_LOOKBACK, /* ns within which it may not connect to more */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 8
+#define LAYOUT_VERSION 9
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 

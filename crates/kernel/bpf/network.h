@@ -21,6 +21,10 @@ struct socket_owner {
 	u16 outbound; /* it has connected; else it was connected to */
 	u16 in_host_network;
 	u64 allowed_at; /* CELL_EGRESS_CHANGES, and 1 ns, when it was found that it may reach its peer */
+	u64 connected_at; /* the same of its connect, to the peer that follows; 0 is never */
+	u32 peer[4];
+	u32 peer_port;
+	u32 unused;
 	u64 named; /* the pattern of names by which it may reach the address that follows; 0 is none */
 	u64 named_address[2];
 	char comm[16];
@@ -42,42 +46,60 @@ static __always_inline bool is_off(u32 guard)
 	return !is_active() || is_before(CELL_OFF_ALL) || is_before(guard);
 }
 
-/* A user may be in scope wherever it is; these programs are only where anything may be. */
-static __always_inline u32 or_users(u32 policy, u32 user)
+/* Whether it depends on the user: one may be in scope wherever it is, where its cgroup is not. These programs are only where
+ * anything may be. */
+static __always_inline bool depends_on_user(u32 policy)
 {
-	u64 uid_min = cell(CELL_UID_MIN);
-
-	return !(policy & ~POLICY_NAMED) && uid_min && user >= uid_min ? (u32)cell(CELL_USERS_POLICY) : policy;
+	return !(policy & ~POLICY_NAMED) && cell(CELL_UID_MIN);
 }
 
-/* The policy of the current task's cgroup; `cgroup` is where it stands. */
-static __always_inline u32 current_policy(u64 *cgroup)
+static __always_inline u32 or_users(u32 policy, u32 user)
 {
-	u32 *policy;
+	return user >= cell(CELL_UID_MIN) ? (u32)cell(CELL_USERS_POLICY) : policy;
+}
 
-	*cgroup = bpf_get_current_cgroup_id();
-	policy = bpf_map_lookup_elem(&scopes, cgroup);
+/* Global functions: the verifier walks through each once, and not wherever it is called. Weak, since programs that are compiled for
+ * the host itself are linked together. */
+__weak __noinline u32 policy_of_current(void)
+{
+	u64 cgroup = bpf_get_current_cgroup_id();
+	u32 *policy = bpf_map_lookup_elem(&scopes, &cgroup), found;
+
 	for (int level = CGROUP_LEVELS; !policy && level >= 0; level--) {
 		u64 above = bpf_get_current_ancestor_cgroup_id(level);
 
 		policy = above ? bpf_map_lookup_elem(&scopes, &above) : NULL;
 	}
-	return or_users(policy ? *policy : 0, (u32)bpf_get_current_uid_gid());
+	found = policy ? *policy : 0;
+	return depends_on_user(found) ? or_users(found, (u32)bpf_get_current_uid_gid()) : found;
 }
 
-/* The same of a packet's socket. */
-static __always_inline u32 packet_policy(struct __sk_buff *packet, u64 *cgroup)
+__weak __noinline u32 policy_of_packet(struct __sk_buff *packet)
 {
-	u32 *policy;
+	u64 cgroup = bpf_skb_cgroup_id(packet);
+	u32 *policy = bpf_map_lookup_elem(&scopes, &cgroup), found;
 
-	*cgroup = bpf_skb_cgroup_id(packet);
-	policy = bpf_map_lookup_elem(&scopes, cgroup);
 	for (int level = CGROUP_LEVELS; !policy && level >= 0; level--) {
 		u64 above = bpf_skb_ancestor_cgroup_id(packet, level);
 
 		policy = above ? bpf_map_lookup_elem(&scopes, &above) : NULL;
 	}
-	return or_users(policy ? *policy : 0, bpf_get_socket_uid(packet));
+	found = policy ? *policy : 0;
+	return depends_on_user(found) ? or_users(found, bpf_get_socket_uid(packet)) : found;
+}
+
+/* The policy of the current task's cgroup; `cgroup` is where it stands. */
+static __always_inline u32 current_policy(u64 *cgroup)
+{
+	*cgroup = bpf_get_current_cgroup_id();
+	return policy_of_current();
+}
+
+/* The same of a packet's socket. */
+static __always_inline u32 packet_policy(struct __sk_buff *packet, u64 *cgroup)
+{
+	*cgroup = bpf_skb_cgroup_id(packet);
+	return policy_of_packet(packet);
 }
 
 static __always_inline void set_process(struct socket_owner *owner)

@@ -23,7 +23,6 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 	struct outbound_contact *contact;
 	struct outbound_state *state;
 	struct outbound_target key;
-	u64 now = bpf_ktime_get_boot_ns();
 
 	if (is_off(CELL_OFF_OUTBOUND))
 		return ALLOW;
@@ -39,16 +38,16 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 	find_workload(&origin);
 	target->protocol = wanted->protocol;
 	target->port = bpf_ntohs(wanted->user_port);
-	if (connects && wanted->type == SOCK_STREAM && !may_connect(&origin, target, now))
+	if (connects && wanted->type == SOCK_STREAM && !may_connect(&origin, target))
 		return REFUSE;
 	state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
-	if (!is_blocked(&origin, state, now) || is_nobody(target->address))
+	if (!is_blocked(&origin, state) || is_nobody(target->address))
 		return ALLOW;
 	key = key_of(&origin, target->address, target->port, target->protocol);
 	contact = bpf_map_lookup_elem(&outbound_contacts, &key);
 	if (contact && contact->state == CONTACT_ANSWERED)
 		return ALLOW;
-	return stop(&origin, now);
+	return stop(&origin, bpf_ktime_get_boot_ns());
 }
 
 SEC("cgroup/connect4")
@@ -135,14 +134,12 @@ static __always_inline int make_contact(const struct origin *origin, const struc
 	};
 	struct outbound_state *state = state_of(origin->workload);
 	struct contact_result result;
-	struct outbound_walk *walk;
 
 	if (!state) {
 		count(COUNT_OUTBOUND_NO_ROOM, 1);
 		return ALLOW;
 	}
-	walk = walk_of(origin, false);
-	if (walk && limits.now < walk->blocked_until)
+	if (is_blocked(origin, state))
 		return stop(origin, limits.now);
 	result = take_contact(state, &limits, contact.weight);
 	if (result.reason)
@@ -164,10 +161,10 @@ static __always_inline int depart(const struct origin *origin, const struct head
 {
 	struct outbound_contact *contact;
 	struct outbound_target key;
-	u64 now = bpf_ktime_get_boot_ns();
 
 	if (is_nobody(headers->target.address)) {
 		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin->workload);
+		u64 now = bpf_ktime_get_boot_ns();
 
 		if (!state || state->reason != OUTBOUND_PROOF)
 			return ALLOW;
@@ -182,7 +179,7 @@ static __always_inline int depart(const struct origin *origin, const struct head
 	if (contact || (has_ports(headers->target.protocol) && !headers->target.has_port)) {
 		struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin->workload);
 
-		return is_blocked(origin, state, now) ? stop(origin, now) : ALLOW;
+		return is_blocked(origin, state) ? stop(origin, bpf_ktime_get_boot_ns()) : ALLOW;
 	}
 	return make_contact(origin, &headers->target, &key);
 }
@@ -243,8 +240,8 @@ static __always_inline u32 outcome_of(struct __sk_buff *packet, const struct hea
 }
 
 /* The process whose contact it was walks too. Returns what blocks it from now on, or none. */
-static __always_inline struct outbound_walk *walk_on(const struct origin *origin, const struct outbound_limits *limits,
-						     u32 weight, bool refused)
+static __always_inline struct outbound_walk *walk_on(const struct origin *origin, struct outbound_state *state,
+						     const struct outbound_limits *limits, u32 weight, bool refused)
 {
 	struct outbound_walk *walk = walk_of(origin, refused);
 
@@ -261,6 +258,7 @@ static __always_inline struct outbound_walk *walk_on(const struct origin *origin
 		return NULL;
 	walk->walk = 0;
 	walk->blocked_until = limits->now + limits->block_ns;
+	state->processes_blocked_until = walk->blocked_until;
 	return walk;
 }
 
@@ -295,7 +293,7 @@ static __always_inline void take_answer(const struct origin *origin, struct head
 	reason = take_outcome(state, &limits, contact->epoch, contact->weight, refused);
 	if (reason)
 		tell(origin, &headers->target, state, NULL, reason, limits.now);
-	walk = walk_on(origin, &limits, contact->weight, refused);
+	walk = walk_on(origin, state, &limits, contact->weight, refused);
 	/* Where the workload is blocked, the process is with it. */
 	if (walk && !reason && limits.now >= state->blocked_until)
 		tell(origin, &headers->target, state, walk, OUTBOUND_UNANSWERED, limits.now);

@@ -58,6 +58,7 @@ struct outbound_state {
 	u32 answered;
 	u32 refused;
 	u32 silent;
+	u64 processes_blocked_until; /* whichever of its processes is blocked for longest */
 };
 
 /* Somebody scans. */

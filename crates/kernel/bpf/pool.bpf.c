@@ -149,14 +149,6 @@ static __always_inline int look_at_segment(struct __sk_buff *packet, struct bpf_
 	return enforce ? REFUSE : ALLOW;
 }
 
-/* A global function: the verifier walks through it once. */
-__noinline u32 policy_of(struct __sk_buff *packet)
-{
-	u64 cgroup = 0;
-
-	return packet_policy(packet, &cgroup);
-}
-
 static __always_inline int look(struct __sk_buff *packet, u32 direction)
 {
 	struct bpf_sock *socket = packet->sk;
@@ -183,8 +175,7 @@ static __always_inline int look(struct __sk_buff *packet, u32 direction)
 			pass_both(socket, flow);
 		return ALLOW;
 	}
-	policy = policy_of(packet);
-	cgroup = bpf_skb_cgroup_id(packet);
+	policy = packet_policy(packet, &cgroup);
 	if (!policy && flow) {
 		policy = flow->owner.policy;
 		cgroup = flow->owner.cgroup;

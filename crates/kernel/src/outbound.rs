@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Bytes of `struct outbound_state`, and where in it stands what the agent reads or writes.
-const STATE_BYTES: usize = 120;
+const STATE_BYTES: usize = 128;
 const BLOCKED_UNTIL: usize = 8;
 const REASON: usize = 100;
 /// `OUTBOUND_PROOF`.

@@ -132,6 +132,43 @@ mod tests {
     }
 
     #[test]
+    fn where_a_connection_really_goes_is_judged_too() {
+        let place = Place::new("rewritten");
+        let (kernel, _egress) = kernel(&place, Mode::Enforce);
+        let mut workload = Workload::new(&place.group("box"));
+        workload.all(&[
+            ("listen web SOCK_STREAM 10.2.0.1 80", "ok"),
+            ("rewrite 10.1.0.1 10.2.0.1", "ok"),
+            ("make a 4 SOCK_STREAM", "ok"),
+            ("connect a 10.1.0.1 80", "TimeoutError"),
+        ]);
+        assert!(kernel.counters().expect("counters").egress_denied > 0);
+    }
+
+    #[test]
+    fn who_connects_a_socket_again_is_not_allowed_what_it_was_connected_to_before() {
+        let place = Place::new("anew");
+        let (kernel, egress) = kernel(&place, Mode::Enforce);
+        let other = place.group("other");
+        let open = ScopePolicy::OUT.with_egress(Mode::Enforce, 8);
+        kernel.set_scope(id_of(&other), open).expect("room");
+        egress
+            .allow(8, prefix("::/0".parse().expect("all")), &Allowed::All)
+            .expect("room");
+        let mut workload = Workload::new(&place.group("box"));
+        workload.all(&[
+            ("listen web SOCK_STREAM 10.1.0.1 80", "ok"),
+            ("listen other SOCK_STREAM 10.2.0.1 99", "ok"),
+            ("make a 4 SOCK_STREAM", "ok"),
+            ("connect a 10.1.0.1 80", "ok"),
+            ("disconnect a", "ok"),
+        ]);
+        // Whoever connects may, and whose socket it is may not.
+        workload.all(&[(&format!("move {}", other.display()), "ok")]);
+        workload.all(&[("connect a 10.2.0.1 99", "TimeoutError")]);
+    }
+
+    #[test]
     fn beside_the_workload_and_while_switched_off_everything_is_reached() {
         let place = Place::new("beside");
         let (kernel, _egress) = kernel(&place, Mode::Enforce);

@@ -12,6 +12,7 @@
 #define SEC(name) __attribute__((weak, visibility("hidden")))
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline, visibility("hidden")))
+#define __weak __attribute__((weak))
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) typeof(val) *name
 

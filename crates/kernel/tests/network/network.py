@@ -203,6 +203,12 @@ def device():
     return str(socket.if_nametoindex("port"))
 
 
+def rewrite(address, other):
+    """What is sent to an address goes to another one, as where a service has its own."""
+    command = f"iptables -t nat -A OUTPUT -d {address} -j DNAT --to-destination {other}"
+    subprocess.run(command.split(), check=True)
+
+
 def unlead():
     ip("link del port")
 
