@@ -30,10 +30,11 @@ mod tests {
             host.hayward(&["status", "--wait", "enforcing"]).code == 0
         });
         let mut first = first(&host);
-        let member = format!("{}\n", first.id());
-        host.wait_until("it is in the cgroup", || {
-            let members = std::fs::read_to_string(host.inside.join("cgroup.procs"));
-            members.is_ok_and(|members| members == member)
+        // Between two programs a process has no environment.
+        host.wait_until("it has started in the cgroup", || {
+            let read = |file| std::fs::read_to_string(format!("/proc/{}/{file}", first.id()));
+            read("comm").is_ok_and(|name| name == "sleep\n")
+                && read("environ").is_ok_and(|environment| !environment.is_empty())
         });
         let ended = Launch::new("/bin/true", &[BANNED]).run(&host.inside);
         assert_eq!(ended, Ended::Signal(9));
