@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use hayward_kernel::{Egress, EmptyProgram, Pins, RunTime, Statistics};
+use hayward_kernel::{Egress, EmptyHook, EmptyProgram, Pins, RunTime, Statistics};
 use hayward_model::{Allowed, Guard, Mode, Range, ScopePolicy, prefix};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt::set_socket_linger};
 
@@ -49,6 +49,9 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
     allow(&Egress::open(&Pins::new(&host.pins))?)?;
     let mut traffic = Traffic::start(&host.inside)?;
     let connects = place::pairs(&mut kernel, CONNECT_PAIRS, || traffic.connect(CONNECTS))?;
+    let least = place::in_turns(CONNECT_PAIRS, empty_guards(&host.inside)?, || {
+        traffic.connect(CONNECTS)
+    })?;
     let bulk = place::pairs(
         &mut kernel,
         BULK_PAIRS,
@@ -69,6 +72,15 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
             spread: connects.spread(3),
             floor: Some(1.05),
             aim: Some(1.02),
+        },
+        Figure {
+            key: "network.least_connect_ratio",
+            what: "the same with programs that do nothing in the place of the guards'".to_owned(),
+            value: least.median(),
+            unit: "",
+            spread: least.spread(3),
+            floor: None,
+            aim: None,
         },
         Figure {
             key: "network.bulk_slowdown",
@@ -102,10 +114,26 @@ pub(crate) fn allow(egress: &Egress) -> Result<()> {
     Ok(())
 }
 
+/// Attaches empty programs to a cgroup, and detaches them: as many as both guards have that a connect meets.
+fn empty_guards(inside: &Path) -> Result<impl FnMut(bool) -> Result<()>> {
+    let cgroup = File::open(inside)?;
+    let hooks = [EmptyHook::Connect, EmptyHook::Departure, EmptyHook::Arrival];
+    let mut attached = Vec::new();
+    Ok(move |on| {
+        attached.clear();
+        if on {
+            for hook in hooks.into_iter().chain(hooks) {
+                attached.push(EmptyProgram::attach(&cgroup, hook)?);
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Ns for each packet that leaves, beyond what an empty program takes.
 fn packets(pins: &Path, inside: &Path, traffic: &mut Traffic) -> Result<Samples> {
     let statistics = Statistics::enable()?;
-    let empty = EmptyProgram::attach(&File::open(inside)?)?;
+    let empty = EmptyProgram::attach(&File::open(inside)?, EmptyHook::Departure)?;
     let pins = Pins::new(pins);
     let mut beyond = Vec::new();
     for _ in 0..BATCHES {

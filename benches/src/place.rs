@@ -93,10 +93,26 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
     Ok(kernel)
 }
 
-/// What `time` says with the programs attached, against what it says without, in turns.
+/// What `time` says with the guards' programs attached, against what it says without, in turns.
 pub(crate) fn pairs(
     kernel: &mut Kernel,
     count: usize,
+    time: impl FnMut() -> Result<f64>,
+) -> Result<Samples> {
+    let switch = |on| {
+        Ok(if on {
+            kernel.activate()
+        } else {
+            kernel.detach()
+        }?)
+    };
+    in_turns(count, switch, time)
+}
+
+/// What `time` says while something is switched on, against what it says while it is off, in turns.
+pub(crate) fn in_turns(
+    count: usize,
+    mut switch: impl FnMut(bool) -> Result<()>,
     mut time: impl FnMut() -> Result<f64>,
 ) -> Result<Samples> {
     let mut ratios = Vec::new();
@@ -105,11 +121,11 @@ pub(crate) fn pairs(
         let mut times = [0.0; 2];
         for with in [pair % 2, 1 - pair % 2] {
             if with == 1 {
-                kernel.activate()?;
+                switch(true)?;
             }
             times[with] = time()?;
             if with == 1 {
-                kernel.detach()?;
+                switch(false)?;
             }
         }
         ratios.push(times[1] / times[0]);

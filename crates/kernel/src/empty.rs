@@ -1,4 +1,4 @@
-//! The least that a program on packets costs, for measurements: one that lets everything pass.
+//! The least that a program costs, for measurements: one that lets everything pass.
 
 use std::{
     fs::File,
@@ -7,11 +7,42 @@ use std::{
     ptr,
 };
 
-use libbpf_rs::libbpf_sys::{self, bpf_insn};
+use libbpf_rs::libbpf_sys::{self, bpf_insn, bpf_prog_load_opts};
 
 use crate::{KernelError, RunTime, error::Doing, statistics::run_time};
 
-/// A program on the packets that leave a cgroup, until it is dropped.
+/// What an empty program is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmptyHook {
+    /// An IPv4 socket is connected.
+    Connect,
+    /// A packet leaves.
+    Departure,
+    /// A packet arrives.
+    Arrival,
+}
+
+impl EmptyHook {
+    /// The type of the program, and where it is attached.
+    fn types(self) -> (u32, u32) {
+        match self {
+            Self::Connect => (
+                libbpf_sys::BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+                libbpf_sys::BPF_CGROUP_INET4_CONNECT,
+            ),
+            Self::Departure => (
+                libbpf_sys::BPF_PROG_TYPE_CGROUP_SKB,
+                libbpf_sys::BPF_CGROUP_INET_EGRESS,
+            ),
+            Self::Arrival => (
+                libbpf_sys::BPF_PROG_TYPE_CGROUP_SKB,
+                libbpf_sys::BPF_CGROUP_INET_INGRESS,
+            ),
+        }
+    }
+}
+
+/// A program of a cgroup, until it is dropped.
 #[derive(Debug)]
 pub struct EmptyProgram {
     program: OwnedFd,
@@ -20,7 +51,13 @@ pub struct EmptyProgram {
 
 impl EmptyProgram {
     /// Attaches it to a cgroup, by its open folder.
-    pub fn attach(cgroup: &File) -> Result<Self, KernelError> {
+    pub fn attach(cgroup: &File, hook: EmptyHook) -> Result<Self, KernelError> {
+        let (kind, place) = hook.types();
+        let mut options = bpf_prog_load_opts {
+            sz: size_of::<bpf_prog_load_opts>() as u64,
+            expected_attach_type: place,
+            ..bpf_prog_load_opts::default()
+        };
         let instruction = |code: u32, imm| bpf_insn {
             code: code.to_le_bytes()[0],
             imm,
@@ -31,29 +68,23 @@ impl EmptyProgram {
             instruction(libbpf_sys::BPF_JMP | libbpf_sys::BPF_EXIT, 0),
         ];
         let doing = || "load an empty program".to_owned();
-        // SAFETY: the kernel reads two instructions and two strings, all of which live until it returns; without options
-        // it takes the usual ones.
+        // SAFETY: two instructions, two strings and the options are read, all of which live until it returns.
         #[expect(unsafe_code, reason = "libbpf-rs loads objects alone")]
         let program = unsafe {
             libbpf_sys::bpf_prog_load(
-                libbpf_sys::BPF_PROG_TYPE_CGROUP_SKB,
+                kind,
                 c"empty".as_ptr(),
                 c"GPL".as_ptr(),
                 instructions.as_ptr(),
                 instructions.len() as u64,
-                ptr::null_mut(),
+                &raw mut options,
             )
         };
         let program = owned(program).doing(doing)?;
         // SAFETY: the call takes numbers, and no options.
         #[expect(unsafe_code, reason = "libbpf-rs attaches programs of objects alone")]
         let link = unsafe {
-            libbpf_sys::bpf_link_create(
-                program.as_raw_fd(),
-                cgroup.as_raw_fd(),
-                libbpf_sys::BPF_CGROUP_INET_EGRESS,
-                ptr::null(),
-            )
+            libbpf_sys::bpf_link_create(program.as_raw_fd(), cgroup.as_raw_fd(), place, ptr::null())
         };
         let link = owned(link).doing(|| "attach an empty program".to_owned())?;
         Ok(Self {

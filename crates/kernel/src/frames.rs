@@ -128,7 +128,7 @@ pub(crate) fn device_of(path: &Path) -> Option<u32> {
     rest.split(['@', '-']).next()?.parse().ok()
 }
 
-/// Removes a pin among the links; a filter is taken off its device.
+/// Removes a pin among the links; what is at a device is taken off.
 pub(crate) fn remove(path: &Path) -> Result<(), KernelError> {
     if let Some((device, handle)) = filter_of(path)
         && let Ok(program) = Program::fd_from_pinned_path(path)
@@ -137,6 +137,11 @@ pub(crate) fn remove(path: &Path) -> Result<(), KernelError> {
             // It is at one of them, or at neither where the device has gone or others removed all filters.
             let _ = filter(program.as_fd(), device, point, handle).detach();
         }
+    } else if device_of(path).is_some()
+        && let Ok(link) = Link::open(path)
+    {
+        // A pin alone lets go a little later, and until then the program cannot be put there again.
+        let _ = link.detach();
     }
     fs::remove_file(path).doing(|| format!("remove {}", path.display()))
 }

@@ -41,7 +41,7 @@ pub use cells::{Cell, Cells, boot_ns};
 pub use counters::{Counters, RoundingCounts};
 pub use egress::{Egress, Grant, ListNumber, NO_LIST};
 pub use egress_names::EgressNames;
-pub use empty::EmptyProgram;
+pub use empty::{EmptyHook, EmptyProgram};
 pub use error::KernelError;
 pub use judge::KernelJudge;
 pub use kernel::{Kernel, KernelOptions};
