@@ -165,6 +165,10 @@ mod tests {
                     .as_u64()
                     .is_some_and(|made| made > 0 && made <= most)
             );
+            if kind == "-sT" {
+                let record = host.wait_for_records("denied", 1).remove(0);
+                assert_eq!(record["process"]["comm"], "nmap", "{record}");
+            }
         }
     }
 
@@ -179,5 +183,24 @@ mod tests {
             let reached = reached_by(&command);
             assert!(reached <= 64, "{command}: {reached}");
         }
+    }
+
+    #[test]
+    fn a_slow_scan_is_found_by_its_silence_and_its_process_named() {
+        let host = guarding("{}");
+        let mut workload = NetworkWorkload::new(&host.inside);
+        assert_eq!(workload.does("silence"), "ok");
+        // Two and a half probes a second, until it gives up by itself.
+        let command = "nmap -sT -n -Pn -T2 --max-rtt-timeout 300ms --max-retries 0 --host-timeout 50s -p1-200 8.8.1.1";
+        assert_eq!(workload.does(&format!("run {command}")), "0");
+        let record = host.wait_for_records("denied", 1).remove(0);
+        assert_eq!(record["process"]["comm"], "nmap", "{record}");
+        assert_eq!(
+            record["evidence"]["scan"]["limit"], "unanswered",
+            "{record}"
+        );
+        let reached: u32 = workload.does("sent").parse().expect("a number");
+        println!("{command}: {reached}");
+        assert!(reached > 30 && reached <= 100, "{reached}");
     }
 }
