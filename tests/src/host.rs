@@ -341,8 +341,13 @@ impl Host {
     }
 
     /// Waits until something is so.
-    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn wait_until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        self.wait_for(PATIENCE, what, is_so);
+    }
+
+    /// The same of what takes its time.
+    pub fn wait_for(&self, patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + patience;
         while !is_so() {
             assert!(
                 Instant::now() < deadline,

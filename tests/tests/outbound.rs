@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hayward_tests::{Host, NetworkWorkload, Start};
 
     /// An agent with these settings of the guard.
@@ -202,5 +204,26 @@ mod tests {
         let reached: u32 = workload.does("sent").parse().expect("a number");
         println!("{command}: {reached}");
         assert!(reached > 30 && reached <= 100, "{reached}");
+    }
+
+    #[test]
+    fn a_silent_scan_that_has_ended_is_found_and_its_process_named() {
+        let host = guarding("{}");
+        let mut workload = NetworkWorkload::new(&host.inside);
+        assert_eq!(workload.does("silence"), "ok");
+        workload.does(&format!("run nmap -sT {FAST} -p1-200 8.8.1.1"));
+        host.wait_for(Duration::from_secs(60), "a record", || {
+            !host.records("denied").is_empty()
+        });
+        let record = host.records("denied").remove(0);
+        assert_eq!(record["process"]["comm"], "nmap", "{record}");
+        let scan = &record["evidence"]["scan"];
+        assert_eq!(scan["limit"], "unanswered", "{record}");
+        assert_eq!(scan["silent"], 64, "{record}");
+        let matched = record["matched"].as_str();
+        assert!(
+            matched.is_some_and(|it| it.starts_with("tcp 8.8.1.1:")),
+            "{record}"
+        );
     }
 }

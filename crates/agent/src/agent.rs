@@ -283,6 +283,9 @@ impl Agent {
         if let Err(error) = self.with_kernel(|kernel| kernel.cells().beat()) {
             tracing::error!("the lease is not renewed: {error}");
         }
+        if let Err(error) = self.with_kernel(|kernel| kernel.settle_contacts()) {
+            tracing::error!("nobody looks whether contacts were met with silence: {error}");
+        }
         self.prove_again();
         self.see_to_names();
         self.refresh_metrics();

@@ -168,6 +168,16 @@ static __always_inline void fill_owner(struct outbound_event *event, const struc
 	__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
 }
 
+/* What a whole workload did, another of its processes may bring to light. */
+static __always_inline void fill_maker(struct outbound_event *event, const struct outbound_maker *maker)
+{
+	event->start_boot_ns = maker->start_boot_ns;
+	event->pid = maker->pid;
+	event->parent_pid = maker->parent_pid;
+	event->uid = maker->uid;
+	__builtin_memcpy(event->comm, maker->comm, sizeof(event->comm));
+}
+
 /* Tells that a workload, or one of its processes, is blocked from now on. */
 static __always_inline void tell(const struct origin *origin, const struct egress_target *target,
 				 const struct outbound_state *state, const struct outbound_walk *walk, u32 reason, u64 now)
@@ -209,6 +219,8 @@ static __always_inline void tell(const struct origin *origin, const struct egres
 	}
 	if (origin->owner)
 		fill_owner(event, origin->owner);
+	if (!event->by_process && state && state->maker.pid && reason != OUTBOUND_PACKET_SOCKET)
+		fill_maker(event, &state->maker);
 	bpf_ringbuf_submit(event, 0);
 }
 

@@ -13,6 +13,7 @@
 #include "contacts.h"
 #include "contact_log.h"
 #include "destinations.h"
+#include "silence.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -141,7 +142,7 @@ static __always_inline int make_contact(const struct origin *origin, const struc
 	}
 	if (is_blocked(origin, state))
 		return stop(origin, limits.now);
-	result = take_contact(state, &limits, contact.weight);
+	result = take_contact(state, &limits, origin->owner, target, contact.weight);
 	if (result.reason)
 		tell(origin, target, state, NULL, result.reason, limits.now);
 	if (result.verdict == CONTACT_BLOCKED)
@@ -406,4 +407,15 @@ int on_outbound_return(struct __sk_buff *frame)
 		return FRAME_PASS;
 	take_answer(&origin, &headers, flags & TCP_RST);
 	return FRAME_PASS;
+}
+
+/* The agent asks: attached nowhere, but run by it with the workload's cgroup in the place of a frame. */
+SEC("tc")
+int settle_contacts(struct __sk_buff *question)
+{
+	u64 workload;
+
+	if (is_off(CELL_OFF_OUTBOUND) || bpf_skb_load_bytes(question, 0, &workload, sizeof(workload)))
+		return 0;
+	return settle(workload, bpf_ktime_get_boot_ns());
 }

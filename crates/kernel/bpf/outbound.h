@@ -4,6 +4,7 @@
  * contacts that wait, and on their rate stand beside it. */
 #pragma once
 #include "network.h"
+#include "target.h"
 
 #define NS_PER_MINUTE (60 * 1000000000ull)
 
@@ -140,9 +141,48 @@ static __always_inline bool too_fast(struct outbound_state *state, const struct 
 	return false;
 }
 
+/* Counts whose contacts are most, as Boyer and Moore have it: whoever is left when each is set against one of another's. Where nothing
+ * waits for an answer and nothing was refused, what was before is not what is looked for. */
+static __always_inline void note_maker(struct outbound_state *state, const struct socket_owner *owner)
+{
+	struct outbound_maker *maker = &state->maker;
+
+	if (!sum(state->unanswered) && !state->walk)
+		maker->lead = 0;
+	if (!owner)
+		return;
+	if (maker->pid == owner->pid && maker->start_boot_ns == owner->start_boot_ns) {
+		maker->lead++;
+		return;
+	}
+	if (maker->lead) {
+		maker->lead--;
+		return;
+	}
+	maker->lead = 1;
+	maker->start_boot_ns = owner->start_boot_ns;
+	maker->pid = owner->pid;
+	maker->parent_pid = owner->parent_pid;
+	maker->uid = owner->uid;
+	__builtin_memcpy(maker->comm, owner->comm, sizeof(maker->comm));
+}
+
+static __always_inline void note_contact(struct outbound_state *state, const struct socket_owner *owner,
+					 const struct egress_target *target, u32 weight)
+{
+	note_maker(state, owner);
+	__builtin_memcpy(state->address, target->address, sizeof(state->address));
+	state->port = target->port;
+	state->protocol = target->protocol;
+	state->contacts++;
+	state->unanswered[state->epoch & (OUTBOUND_EPOCHS - 1)] += weight;
+}
+
 /* A first contact is to be made. */
 static __always_inline struct contact_result take_contact(struct outbound_state *state,
-							  const struct outbound_limits *limits, u32 weight)
+							  const struct outbound_limits *limits,
+							  const struct socket_owner *owner,
+							  const struct egress_target *target, u32 weight)
 {
 	struct contact_result result = {};
 
@@ -164,13 +204,24 @@ static __always_inline struct contact_result take_contact(struct outbound_state 
 			result.verdict = CONTACT_BLOCKED;
 		else if (too_many_wait(state, limits) || too_fast(state, limits))
 			result.verdict = CONTACT_PACED;
-		if (result.verdict == CONTACT_ALLOWED) {
-			state->contacts++;
-			state->unanswered[state->epoch & (OUTBOUND_EPOCHS - 1)] += weight;
-		}
+		if (result.verdict == CONTACT_ALLOWED)
+			note_contact(state, owner, target, weight);
 	}
 	bpf_spin_unlock(&state->lock);
 	return result;
+}
+
+/* Nothing happens but that time passes. Returns which limit was passed by it, or 0. */
+static __always_inline u32 take_silence(struct outbound_state *state, const struct outbound_limits *limits)
+{
+	u32 reason = 0;
+
+	bpf_spin_lock(&state->lock);
+	advance(state, limits);
+	if (limits->now >= state->blocked_until)
+		reason = judge(state, limits);
+	bpf_spin_unlock(&state->lock);
+	return reason;
 }
 
 /* Something came of a contact that was made in `epoch`. Returns which limit was passed by it, or 0. */

@@ -39,6 +39,16 @@ struct outbound_prefix {
 	u8 address[16];
 };
 
+/* Who made most of a workload's contacts lately. */
+struct outbound_maker {
+	u64 start_boot_ns;
+	u32 pid; /* 0 is nobody */
+	u32 parent_pid;
+	u32 uid;
+	u32 lead; /* by so many more than all others together */
+	char comm[16];
+};
+
 /* What is known of a workload. A contact counts twice where nobody can be. */
 struct outbound_state {
 	struct bpf_spin_lock lock;
@@ -59,6 +69,11 @@ struct outbound_state {
 	u32 refused;
 	u32 silent;
 	u64 processes_blocked_until; /* whichever of its processes is blocked for longest */
+	struct outbound_maker maker;
+	/* Whom it got in touch with last. */
+	u8 address[16];
+	u32 port;
+	u32 protocol;
 };
 
 /* Somebody scans. */

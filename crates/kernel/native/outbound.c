@@ -64,26 +64,10 @@ int hayward_contact_state(const struct view *view)
 	return contact ? contact->state + 1 : 0;
 }
 
-/* Nothing more is sent nor answered: what still waits is silence. The kernel sees that when a workload wants to make another
- * contact. */
+/* Nothing more is sent nor answered: what still waits is silence. */
 void hayward_settle(void)
 {
-	struct origin origin = {
-		.cgroup = hayward_workload(),
-		.workload = hayward_workload(),
-		.policy = POLICY_OUTBOUND_ON,
-	};
-	struct outbound_state *state = bpf_map_lookup_elem(&outbound_states, &origin.workload);
-	struct outbound_limits limits = read_limits();
-	struct egress_target nobody = {};
-	struct contact_result result;
-
-	if (!state)
-		return;
-	limits.now += OUTBOUND_EPOCHS * OUTBOUND_EPOCH_NS;
-	result = take_contact(state, &limits, 0);
-	if (result.reason)
-		tell(&origin, &nobody, state, NULL, result.reason, limits.now);
+	settle(hayward_workload(), bpf_ktime_get_boot_ns() + OUTBOUND_EPOCHS * OUTBOUND_EPOCH_NS);
 }
 
 /* What the agent writes, and reads. */

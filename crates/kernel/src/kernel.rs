@@ -11,8 +11,8 @@ use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{MapCore, MapFlags};
 
 use crate::{
-    Cell, Cells, Counters, EventStream, KernelError, OutboundLimits, Pins, RoundingCounts, RunTime,
-    Sightings, Variant,
+    Cell, Cells, Counters, EventStream, KernelError, Outbound, OutboundLimits, Pins,
+    RoundingCounts, RunTime, Sightings, Variant,
     error::Doing,
     frames,
     network_cookie::network_cookie,
@@ -189,6 +189,20 @@ impl Kernel {
             }
         }
         result
+    }
+
+    /// Has workloads judged whose contacts nobody answers, where these make no more of them.
+    pub fn settle_contacts(&mut self) -> Result<(), KernelError> {
+        let Some(Ok(outbound)) = self.network.get_mut(&Guard::Outbound) else {
+            return Ok(());
+        };
+        for workload in Outbound::open(&self.pins)?.waiting() {
+            // The kernel takes no frame that is shorter than its header.
+            let mut frame = [0; 14];
+            frame[..8].copy_from_slice(&workload.to_ne_bytes());
+            outbound.run("settle_contacts", &frame)?;
+        }
+        Ok(())
     }
 
     /// Puts the sensor of the guard `randomx` on its event, if it is not there already.

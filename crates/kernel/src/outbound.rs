@@ -1,6 +1,6 @@
 //! What the guard `outbound` knows of workloads, and what it goes by.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use hayward_model::Destination;
 use ipnet::Ipv6Net;
@@ -13,8 +13,9 @@ use crate::{
 };
 
 /// Bytes of `struct outbound_state`, and where in it stands what the agent reads or writes.
-const STATE_BYTES: usize = 128;
+const STATE_BYTES: usize = 192;
 const BLOCKED_UNTIL: usize = 8;
+const UNANSWERED: Range<usize> = 40..56;
 const REASON: usize = 100;
 /// `OUTBOUND_PROOF`.
 const PROOF: u32 = 3;
@@ -127,6 +128,19 @@ impl Outbound {
         self.states
             .update(&cgroup.to_ne_bytes(), &state, MapFlags::ANY)
             .doing(|| format!("have the cgroup {cgroup} prove that packets are stopped"))
+    }
+
+    /// Workloads that wait for an answer, by the ids of their cgroups.
+    pub(crate) fn waiting(&self) -> Vec<u64> {
+        let keys = self.states.keys().take(MOST_LOOKED_AT);
+        keys.filter(|key| {
+            let state = self.states.lookup(key, MapFlags::ANY).ok().flatten();
+            let waiting =
+                state.and_then(|bytes| Some(bytes.get(UNANSWERED)?.iter().any(|it| *it != 0)));
+            waiting == Some(true)
+        })
+        .filter_map(|key| Some(u64::from_ne_bytes(key.try_into().ok()?)))
+        .collect()
     }
 
     /// Some of those with whom a workload got in touch, and who have not answered; with which process is not known.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use libbpf_rs::{Link, MapCore, Object, ProgramMut};
+use libbpf_rs::{Link, MapCore, Object, ProgramInput, ProgramMut};
 
 use crate::{
     KernelError, Pins, Variant,
@@ -95,6 +95,19 @@ impl OnCgroup {
             .try_for_each(|mut program| {
                 frames::attach(&mut program, device, &links, instance, as_filters)
             })
+    }
+
+    /// Runs a program that hangs on no event, as if this were a frame.
+    pub(crate) fn run(&mut self, name: &str, frame: &[u8]) -> Result<(), KernelError> {
+        let mut programs = self.programs.object.progs_mut();
+        let program = programs.find(|program| program.name() == name);
+        let input = ProgramInput {
+            data_in: Some(frame),
+            ..ProgramInput::default()
+        };
+        let ran = program.map(|program| program.test_run(input)).transpose();
+        ran.doing(|| format!("run the program {name}"))?;
+        Ok(())
     }
 
     /// Takes them off.

@@ -286,6 +286,32 @@ mod tests {
     }
 
     #[test]
+    fn who_made_most_of_the_contacts_is_named() {
+        let place = Place::new("most");
+        let (kernel, _outbound) = kernel(&place, Mode::Enforce);
+        let group = place.group("box");
+        let mut scanner = Workload::new(&group);
+        let mut other = Workload::new(&group);
+        assert_eq!(other.does("scan 10.1.0.1 9 9"), "ECONNREFUSED:1");
+        assert_eq!(scanner.does("scan 10.1.0.1 1 3"), "ECONNREFUSED:3");
+        assert_eq!(other.does("scan 10.1.0.1 10 10"), "ECONNREFUSED:1");
+        let events = RefCell::new(Vec::new());
+        let take = |bytes: &[u8]| events.borrow_mut().push(decode(bytes));
+        let stream = kernel.events(take).expect("rings");
+        stream.drain(100).expect("readable");
+        drop(stream);
+        let scans: Vec<_> = events
+            .into_inner()
+            .into_iter()
+            .filter_map(|event| match event {
+                Ok(Event::Outbound(scan)) => Some(scan.sender.pid.to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(scans, [scanner.does("pid")]);
+    }
+
+    #[test]
     fn answers_in_between_hide_no_scan_for_long() {
         let place = Place::new("interleaved");
         let (_kernel, _outbound) = kernel(&place, Mode::Enforce);
