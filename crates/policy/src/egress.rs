@@ -331,6 +331,34 @@ mod tests {
     }
 
     #[test]
+    fn names_are_those_of_always_and_where_the_policy_says_so_those_of_allow() {
+        for (policy, expected) in [
+            (EgressPolicy::Open, vec![("b.example", "443")]),
+            (EgressPolicy::Deny, vec![("b.example", "443")]),
+            (
+                EgressPolicy::Allow,
+                vec![("*.a.example", "80"), ("b.example", "80,443")],
+            ),
+        ] {
+            let reach = Reach {
+                always: entries(&["b.example 443"]),
+                ..reach(policy, &["*.a.example 80", "b.example 80"], &[])
+            };
+            let lists = reach.lists().expect("lists");
+            let named = |texts: &[(&str, &str)]| {
+                let texts: Vec<String> = texts
+                    .iter()
+                    .map(|it| format!("{} {}", it.0, it.1))
+                    .collect();
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                entries(&texts).destinations().expect("names").names
+            };
+            assert_eq!(lists.reached.names, named(&expected), "{policy:?}");
+            assert_eq!(lists.always.names, named(&[("b.example", "443")]));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_says_what_to_write() {
         for (text, part) in [
             ("", "is no address"),
