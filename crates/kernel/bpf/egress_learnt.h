@@ -75,13 +75,6 @@ static __always_inline struct answered *answered(void)
 	return bpf_map_lookup_elem(&egress_answered, &first);
 }
 
-static __always_inline u64 whole_of(u64 cgroup)
-{
-	u64 *whole = bpf_map_lookup_elem(&wholes, &cgroup);
-
-	return whole ? *whole : cgroup;
-}
-
 /* Notes a question to a name server, so that its answer is looked at. `start` is where the packet's headers begin. A global
  * function, and so are others here: the verifier walks through each once. */
 __noinline int note_question(struct __sk_buff *packet, u32 start, u64 cgroup, u32 lists)
