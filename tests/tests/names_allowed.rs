@@ -5,7 +5,7 @@
 mod tests {
     use std::{fs, path::Path};
 
-    use hayward_tests::{Host, NetworkWorkload, Start};
+    use hayward_tests::{Host, NetworkWorkload};
     use serde_json::Value;
 
     /// Names of the server, and what they stand for.
@@ -29,9 +29,7 @@ mod tests {
     impl Node {
         fn guarding(settings: &str) -> Self {
             let host = Host::new();
-            host.write_settings(&Start::default());
-            let guards = format!("guards:\n  egress: {settings}\n");
-            host.edit_settings("guards:\n", &guards);
+            host.list_guard("egress", settings);
             let mut network = NetworkWorkload::new(&host.outside);
             network.all(&[
                 ("own 8.8.0.0/16", "ok"),
@@ -74,10 +72,7 @@ mod tests {
         fn spawn(&mut self) {
             let network = format!("--net=/proc/{}/ns/net", self.network.does("pid"));
             self.host.spawn_by(&["nsenter", &network]);
-            self.host.wait_until("a proven guard", || {
-                let status = self.host.hayward(&["status", "--json"]);
-                status.code == 0 && status.json()["guards"]["egress"]["status"] != "degraded"
-            });
+            self.host.wait_for_proof("egress");
         }
 
         /// How asking for it ends.
