@@ -122,6 +122,7 @@ impl Egress {
     /// here until the grant is written, nobody else may ask for one, or call [`Egress::forget_grant_lists`].
     pub fn add_grant_list(&self, granted: &Destinations) -> Result<ListNumber, KernelError> {
         self.forget_grant_lists()?;
+        self.names.refuse_too_many(&granted.names)?;
         let used = self.granted_lists();
         let free = OF_GRANTS.into_iter().find(|number| !used.contains(number));
         let number = free

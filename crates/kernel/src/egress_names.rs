@@ -77,6 +77,25 @@ impl EgressNames {
         self.allow(lists.map(|(list, named)| (list | ALWAYS, named)))
     }
 
+    /// Refuses names with which some name falls under more than the kernel tells apart: it would lose the widest.
+    pub(crate) fn refuse_too_many(&self, named: &NamedList) -> Result<(), KernelError> {
+        let mut patterns = self.patterns();
+        patterns.extend(named.keys().cloned());
+        for pattern in &patterns {
+            let wider = wider(pattern)
+                .filter(|wide| patterns.contains(wide))
+                .count();
+            if wider > PATTERNS {
+                return Err(KernelError::TooManyNames {
+                    pattern: pattern.clone(),
+                    wider,
+                    most: PATTERNS,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What such lists allow, with the number of each.
     pub(crate) fn allowed(
         &self,

@@ -379,6 +379,23 @@ mod tests {
         open(&mut host);
         std::thread::sleep(std::time::Duration::from_secs(1));
         is_over(&mut host);
+        // One that would keep another from falling under a wider one is not granted.
+        let nested = [
+            "*.b.org",
+            "*.c.b.org",
+            "*.d.c.b.org",
+            "*.e.d.c.b.org",
+            "f.e.d.c.b.org",
+        ];
+        let nested = Destinations {
+            names: named(&nested.map(|name| (name, Allowed::All))),
+            ..Destinations::default()
+        };
+        let error = host.egress.add_grant_list(&nested).expect_err("too many");
+        assert!(
+            error.to_string().contains("would fall under 5 names"),
+            "{error}"
+        );
         // A number that is used again says nothing of what it said before.
         let other = host.egress.add_grant_list(&Destinations::default());
         assert_eq!(other.expect("room"), list);
