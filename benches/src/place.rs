@@ -66,17 +66,7 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
     let options = KernelOptions {
         root: host.cgroup.clone(),
         network,
-        outbound: OutboundLimits {
-            in_flight: 128,
-            failed: 100,
-            per: Duration::from_secs(600),
-            rate: 1_000,
-            block: Duration::from_secs(600),
-            deny_packet_sockets: false,
-            log: false,
-            unique: 0,
-            lookback: Duration::ZERO,
-        },
+        outbound: OutboundLimits::DEFAULT,
         pins: host.pins.clone(),
         root_cgroup: fs::metadata(&host.cgroup)?.ino(),
         lease: Duration::from_secs(60),

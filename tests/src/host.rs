@@ -164,6 +164,11 @@ impl Host {
         fs::write(&self.settings, text.replace(from, to)).expect("settings");
     }
 
+    /// Lists a guard in the settings, with its own: a YAML flow mapping.
+    pub fn list_guard(&self, guard: &str, settings: &str) {
+        self.edit_settings("guards:\n", &format!("guards:\n  {guard}: {settings}\n"));
+    }
+
     /// A command of the built binary, which refuses to reach beyond the test.
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(&self.binary);
@@ -207,6 +212,23 @@ impl Host {
         self.hayward(&["status", "--wait", "enforcing", "--timeout", "20s"])
             .ok();
         self
+    }
+
+    /// Starts the agent with a guard beside its settings, and waits until that is proven.
+    #[must_use]
+    pub fn guarding(mut self, guard: &str, settings: &str) -> Self {
+        self.list_guard(guard, settings);
+        self.spawn();
+        self.wait_for_proof(guard);
+        self
+    }
+
+    /// Waits until a guard is proven.
+    pub fn wait_for_proof(&self, guard: &str) {
+        self.wait_until("a proven guard", || {
+            let status = self.hayward(&["status", "--json"]);
+            status.code == 0 && status.json()["guards"][guard]["status"] != "degraded"
+        });
     }
 
     /// Starts the agent and does not wait.

@@ -4,19 +4,11 @@
 mod tests {
     use std::fs;
 
-    use hayward_tests::{Host, NetworkWorkload, Start};
+    use hayward_tests::{Host, NetworkWorkload};
 
     fn guarding() -> Host {
-        let mut host = Host::new();
-        host.write_settings(&Start::default());
         let settings = "{policy: open, between_workloads: refuse}";
-        host.edit_settings("guards:\n", &format!("guards:\n  egress: {settings}\n"));
-        host.spawn();
-        host.wait_until("a proven guard", || {
-            let status = host.hayward(&["status", "--json"]);
-            status.code == 0 && status.json()["guards"]["egress"]["status"] != "degraded"
-        });
-        host
+        Host::new().guarding("egress", settings)
     }
 
     #[test]

@@ -9,15 +9,7 @@ mod tests {
 
     /// An agent with these settings of the guard.
     fn guarding(settings: &str) -> Host {
-        let mut host = Host::new();
-        host.write_settings(&Start::default());
-        host.edit_settings("guards:\n", &format!("guards:\n  egress: {settings}\n"));
-        host.spawn();
-        host.wait_until("a proven guard", || {
-            let status = host.hayward(&["status", "--json"]);
-            status.code == 0 && status.json()["guards"]["egress"]["status"] != "degraded"
-        });
-        host
+        Host::new().guarding("egress", settings)
     }
 
     #[test]
@@ -428,7 +420,8 @@ mod tests {
             ("{policy: allow, allow: [10.0.0.1/8]}", "write 10.0.0.0/8"),
             ("{policy: allow, allow: [\"exa mple\"]}", "is no address"),
             ("{policy: allow, allow: [example]}", "is no address"),
-            ("{always: [example.org]}", "is no address"),
+            ("{always: [example]}", "or a name such as example.org"),
+            ("{never: [example.org]}", "is no address"),
             ("{resolvers: [dns.example]}", "no address of a name server"),
             ("{allows: []}", "allow"),
         ] {

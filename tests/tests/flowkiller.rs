@@ -4,18 +4,11 @@
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hayward_tests::{Host, NetworkWorkload, Start};
+    use hayward_tests::{Host, NetworkWorkload};
 
     /// An agent with these settings of the guard, and a workload among many hosts that answer.
     fn guarding(settings: &str) -> (Host, NetworkWorkload) {
-        let mut host = Host::new();
-        host.write_settings(&Start::default());
-        host.edit_settings("guards:\n", &format!("guards:\n  outbound: {settings}\n"));
-        host.spawn();
-        host.wait_until("a proven guard", || {
-            let status = host.hayward(&["status", "--json"]);
-            status.code == 0 && status.json()["guards"]["outbound"]["status"] != "degraded"
-        });
+        let host = Host::new().guarding("outbound", settings);
         let workload = workload(&host);
         (host, workload)
     }

@@ -4,19 +4,11 @@
 mod tests {
     use std::time::Duration;
 
-    use hayward_tests::{Host, NetworkWorkload, Start};
+    use hayward_tests::{Host, NetworkWorkload};
 
     /// An agent with these settings of the guard.
     fn guarding(settings: &str) -> Host {
-        let mut host = Host::new();
-        host.write_settings(&Start::default());
-        host.edit_settings("guards:\n", &format!("guards:\n  outbound: {settings}\n"));
-        host.spawn();
-        host.wait_until("a proven guard", || {
-            let status = host.hayward(&["status", "--json"]);
-            status.code == 0 && status.json()["guards"]["outbound"]["status"] != "degraded"
-        });
-        host
+        Host::new().guarding("outbound", settings)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod tests {
     use std::{fs, path::Path};
 
-    use hayward_tests::{Host, NetworkWorkload, Start};
+    use hayward_tests::{Host, NetworkWorkload};
     use serde_json::Value;
 
     /// A host whose network is the test's own.
@@ -17,9 +17,7 @@ mod tests {
         /// An agent with these settings of the guard.
         fn guarding(settings: &str) -> Self {
             let host = Host::new();
-            host.write_settings(&Start::default());
-            let guards = format!("guards:\n  outbound: {settings}\n");
-            host.edit_settings("guards:\n", &guards);
+            host.list_guard("outbound", settings);
             let network = NetworkWorkload::new(&host.outside);
             let mut node = Self { host, network };
             node.spawn();
@@ -30,10 +28,7 @@ mod tests {
         fn spawn(&mut self) {
             let network = format!("--net=/proc/{}/ns/net", self.network.does("pid"));
             self.host.spawn_by(&["nsenter", &network]);
-            self.host.wait_until("a proven guard", || {
-                let status = self.host.hayward(&["status", "--json"]);
-                status.code == 0 && status.json()["guards"]["outbound"]["status"] != "degraded"
-            });
+            self.host.wait_for_proof("outbound");
         }
 
         /// A workload that reaches the world by this host.

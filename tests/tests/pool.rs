@@ -12,18 +12,12 @@ mod tests {
 
     /// An agent with these settings of the guard.
     fn guarding(settings: &str, further: &str) -> Host {
-        let mut host = Host::new();
+        let host = Host::new();
         host.write_settings(&Start {
             settings: further.to_owned(),
             ..Start::default()
         });
-        host.edit_settings("guards:\n", &format!("guards:\n  pool: {settings}\n"));
-        host.spawn();
-        host.wait_until("a proven guard", || {
-            let status = host.hayward(&["status", "--json"]);
-            status.code == 0 && status.json()["guards"]["pool"]["status"] != "degraded"
-        });
-        host
+        host.guarding("pool", settings)
     }
 
     /// A workload in scope, and a listening socket that is not.

@@ -4,7 +4,7 @@
 mod tests {
     use std::{fs, process::Command};
 
-    use hayward_tests::{Host, NetworkWorkload, Start};
+    use hayward_tests::{Host, NetworkWorkload};
 
     const POOL: &str = "pool.supportxmr.com";
     const HARMLESS: &str = "files.example.org";
@@ -48,15 +48,7 @@ mod tests {
     }
 
     fn guarding() -> Host {
-        let mut host = Host::new();
-        host.write_settings(&Start::default());
-        host.edit_settings("guards:\n", "guards:\n  pool: {}\n");
-        host.spawn();
-        host.hayward(&["status", "--wait", "enforcing"]).ok();
-        host.wait_until("a proven guard", || {
-            host.status()["guards"]["pool"]["status"] == "enforcing"
-        });
-        host
+        Host::new().guarding("pool", "{}")
     }
 
     /// Each command with a harmless name, which does what it says, and with a pool's, which gets no answer and is recorded.

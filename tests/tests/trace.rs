@@ -19,17 +19,13 @@ mod tests {
     /// A place whose settings list the guard with these of its own.
     fn place(settings: &str) -> Host {
         let host = Host::new();
-        host.write_settings(&Start::default());
-        host.edit_settings("guards:\n", &format!("guards:\n  outbound: {settings}\n"));
+        host.list_guard("outbound", settings);
         host
     }
 
     fn spawn(host: &mut Host) {
         host.spawn();
-        host.wait_until("a proven guard", || {
-            let status = host.hayward(&["status", "--json"]);
-            status.code == 0 && status.json()["guards"]["outbound"]["status"] == "enforcing"
-        });
+        host.wait_for_proof("outbound");
     }
 
     fn guarding(settings: &str) -> Host {

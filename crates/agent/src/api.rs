@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use hayward_kernel::KernelError;
 use hayward_model::Guard;
 use hayward_respond::ActError;
 use hayward_tell::{TargetReport, TestReport};
@@ -71,7 +72,9 @@ impl From<GrantError> for ApiError {
         let status = match error {
             GrantError::Find(error) => return RequestError::from(error).into(),
             GrantError::Act(error) => return RequestError::from(error).into(),
-            GrantError::Destination(_) => StatusCode::BAD_REQUEST,
+            GrantError::Destination(_) | GrantError::Kernel(KernelError::TooManyNames { .. }) => {
+                StatusCode::BAD_REQUEST
+            }
             GrantError::Off => StatusCode::CONFLICT,
             GrantError::Kernel(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

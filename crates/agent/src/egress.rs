@@ -56,14 +56,22 @@ pub(crate) fn write_lists(policy: &Policy) -> Result<(), KernelError> {
     };
     let names = EgressNames::open(&Pins::new(&policy.pins))?;
     names.set_resolvers(&resolvers(policy))?;
-    let numbered = policy.list_numbers().iter().zip(policy.egress_lists());
-    names.allow(numbered.map(|(number, says)| (*number, &says.names)))?;
-    for (number, says) in policy.list_numbers().iter().zip(policy.egress_lists()) {
-        for (prefix, allowed) in &says.always {
-            egress.allow_always(*number, *prefix, allowed)?;
-        }
+    let numbers = policy.list_numbers().iter().copied();
+    let numbered = numbers.zip(policy.egress_lists());
+    let always = numbered
+        .clone()
+        .map(|(number, says)| (number, &says.always));
+    let reached = numbered.map(|(number, says)| (number, &says.reached));
+    names.allow_always(always.clone().map(|(number, says)| (number, &says.names)))?;
+    names.allow(reached.clone().map(|(number, says)| (number, &says.names)))?;
+    for (number, says) in always {
         for (prefix, allowed) in &says.list {
-            egress.allow(*number, *prefix, allowed)?;
+            egress.allow_always(number, *prefix, allowed)?;
+        }
+    }
+    for (number, says) in reached {
+        for (prefix, allowed) in &says.list {
+            egress.allow(number, *prefix, allowed)?;
         }
     }
     Ok(())
@@ -81,11 +89,7 @@ impl Agent {
             return;
         };
         let cleared = egress.clear(|number| !numbers.contains(&number));
-        let names = EgressNames::open(&Pins::new(&policy.pins));
-        let cleared = cleared
-            .and_then(|()| egress.forget_grant_lists())
-            .and_then(|()| names?.clear(|number| !numbers.contains(&number)));
-        if let Err(error) = cleared {
+        if let Err(error) = cleared.and_then(|()| egress.forget_grant_lists()) {
             tracing::error!("{error}");
         }
     }

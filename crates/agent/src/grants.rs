@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use hayward_kernel::{Egress, Grant, KernelError, Pins, boot_ns};
-use hayward_model::{Action, Actor, Guard, List, Workload};
+use hayward_model::{Action, Actor, Destinations, Guard, Workload};
 use hayward_policy::{destinations, spelled};
 use hayward_respond::{Act, ActError, Cut};
 use hayward_workload::own_cgroup;
@@ -35,7 +35,7 @@ pub struct GrantRequest {
     pub holds: Holds,
     /// For how long; none until it is revoked.
     pub seconds: Option<u64>,
-    /// What is granted, as settings write it (`10.0.0.0/8 443/tcp`); none is everything.
+    /// What is granted, as settings write it (`10.0.0.0/8 443/tcp`, `pypi.org`); none is everything.
     #[serde(default)]
     pub to: Vec<String>,
 }
@@ -141,7 +141,7 @@ impl Agent {
     }
 
     /// Grants what a list says, or with an empty one everything.
-    fn write_granted(&self, path: &str, to: &List, until: u64) -> Result<(), KernelError> {
+    fn write_granted(&self, path: &str, to: &Destinations, until: u64) -> Result<(), KernelError> {
         if to.is_empty() {
             return self.write_grant(path, Some((Grant::Granted, until)));
         }
@@ -209,6 +209,7 @@ impl Agent {
         }
         let egress = Egress::open(&Pins::new(&self.policy().pins))?;
         let now = boot_ns();
+        let lists = egress.grant_lists();
         let mut found = BTreeMap::new();
         for (cgroup, grant, until) in egress.grants() {
             let path = self.pipeline.cgroups.lock().ok();
@@ -224,7 +225,7 @@ impl Agent {
                             Grant::Quarantined => Holds::Quarantined,
                         },
                         to: match grant {
-                            Grant::List(list) => spelled(&egress.list(list)),
+                            Grant::List(list) => lists.get(&list).map(spelled).unwrap_or_default(),
                             Grant::Granted | Grant::Quarantined => Vec::new(),
                         },
                         until: (until != FOREVER).then(|| clock::timestamp(until)),

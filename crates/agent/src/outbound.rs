@@ -190,6 +190,12 @@ mod tests {
     }
 
     #[test]
+    fn where_settings_say_nothing_the_kernels_defaults_hold() {
+        let policy = hayward_policy::Policy::parse("h.yaml", "").expect("good settings");
+        assert_eq!(outbound_limits(&policy.outbound), OutboundLimits::DEFAULT);
+    }
+
+    #[test]
     fn every_prefix_where_nobody_is_can_be_read() {
         let read = NOBODY.iter().filter_map(|net| net.parse::<IpNet>().ok());
         assert_eq!(read.count(), NOBODY.len());

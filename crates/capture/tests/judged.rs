@@ -6,7 +6,7 @@ mod tape;
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, time::Duration};
+    use std::net::IpAddr;
 
     use hayward_capture::{Inside, Player, Reader, Seen, Summary, Unread};
     use hayward_fuzz::{Corpus, throw};
@@ -18,18 +18,6 @@ mod tests {
     const OWN: &str = "10.0.0.1:4000";
 
     /// As settings have it unless they say something else.
-    const LIMITS: OutboundLimits = OutboundLimits {
-        in_flight: 128,
-        failed: 100,
-        per: Duration::from_secs(600),
-        rate: 1_000,
-        block: Duration::from_secs(600),
-        deny_packet_sockets: false,
-        log: false,
-        unique: 0,
-        lookback: Duration::ZERO,
-    };
-
     fn judge_file(file: &[u8], inside: Inside, limits: &OutboundLimits) -> (Vec<Seen>, Summary) {
         let twice = ["::ffff:198.51.100.0/120".parse().expect("a prefix")];
         let mut player = Player::new(inside, limits, ["pool.example.org"], &twice, &[]);
@@ -44,7 +32,11 @@ mod tests {
     }
 
     fn judge(tape: &Tape) -> (Vec<Seen>, Summary) {
-        judge_file(&tape.file(USUAL), Inside::private(), &LIMITS)
+        judge_file(
+            &tape.file(USUAL),
+            Inside::private(),
+            &OutboundLimits::DEFAULT,
+        )
     }
 
     fn scan(seen: &[Seen]) -> ScanEvidence {
@@ -122,7 +114,7 @@ mod tests {
         );
         let limits = OutboundLimits {
             failed: 20,
-            ..LIMITS
+            ..OutboundLimits::DEFAULT
         };
         let (seen, _) = judge_file(&tape.file(USUAL), Inside::private(), &limits);
         assert_eq!(scan(&seen).refused, 20);
@@ -227,7 +219,10 @@ mod tests {
         let own = ["10.0.0.0/8", "198.51.100.0/24"].map(|net| net.parse().expect("a prefix"));
         for own in [&own[..], &["0.0.0.0/0".parse().expect("a prefix")]] {
             let inside = Inside::of(own.iter().copied());
-            assert_eq!(judge_file(&tape.file(USUAL), inside, &LIMITS).0, []);
+            assert_eq!(
+                judge_file(&tape.file(USUAL), inside, &OutboundLimits::DEFAULT).0,
+                []
+            );
         }
     }
 
@@ -243,7 +238,7 @@ mod tests {
             summary.unread.into_iter().collect::<Vec<_>>(),
             [(Unread::Outside, 18)]
         );
-        let (seen, summary) = judge_file(&tape.file(USUAL), Inside::All, &LIMITS);
+        let (seen, summary) = judge_file(&tape.file(USUAL), Inside::All, &OutboundLimits::DEFAULT);
         assert_eq!((seen.len(), summary.workloads), (1, 2));
         assert_eq!(seen[0].source.to_string(), "203.0.113.7");
     }
@@ -363,7 +358,7 @@ mod tests {
         assert_eq!((summary.packets, summary.fragments), (4, 1));
         let mut file = Tape::new().open(OWN, "192.0.2.1:80").file(USUAL);
         file[20] = 147;
-        let (_, summary) = judge_file(&file, Inside::private(), &LIMITS);
+        let (_, summary) = judge_file(&file, Inside::private(), &OutboundLimits::DEFAULT);
         assert_eq!(
             summary.unread.into_iter().collect::<Vec<_>>(),
             [(Unread::Link(147), 3)]
@@ -394,7 +389,7 @@ mod tests {
             failed: 1_000_000,
             in_flight: 65_536,
             rate: 1_000_000,
-            ..LIMITS
+            ..OutboundLimits::DEFAULT
         };
         let (_, summary) = judge_file(&tape.file(USUAL), Inside::private(), &limits);
         assert_eq!(summary.flows, 65_537);
@@ -423,7 +418,7 @@ mod tests {
             b"\x16\x03\x01",
         ];
         throw(400, &Corpus::new(files, words).damaged(), |input| {
-            judge_file(&input.0, Inside::All, &LIMITS);
+            judge_file(&input.0, Inside::All, &OutboundLimits::DEFAULT);
             Ok(())
         });
     }

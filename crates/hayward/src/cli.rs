@@ -58,13 +58,13 @@ pub(crate) enum GrantsCommand {
     List,
     /// Let a workload reach everything, or with --to some more than the settings say.
     #[command(
-        after_help = "Examples: hayward grants add hub/jupyter-ada/notebook --for 2h\n          hayward grants add hub/jupyter-ada/notebook --for 2h --to \"192.0.2.0/24 443/tcp\" --to 2001:db8::7\n\nA grant takes the place of an earlier one."
+        after_help = "Examples: hayward grants add hub/jupyter-ada/notebook --for 2h\n          hayward grants add hub/jupyter-ada/notebook --for 2h --to \"192.0.2.0/24 443/tcp\" --to 2001:db8::7\n          hayward grants add hub/jupyter-ada/notebook --for 2h --to \"pypi.org 443/tcp\" --to \"*.pythonhosted.org\"\n\nA name is reached once the workload has asked a name server for it. A grant takes the place of an earlier one."
     )]
     Add {
         /// As `hayward freeze` takes it.
         workload: String,
-        /// What it may reach besides: an address or a prefix, and behind a space ports, as the settings of the guard `egress` write
-        /// them. As often as needed; without, everything.
+        /// What it may reach besides: an address, a prefix or a name, and behind a space ports, as the settings of the guard
+        /// `egress` write them. As often as needed; without, everything.
         #[arg(long, value_name = "DESTINATION")]
         to: Vec<String>,
         /// For how long; without, until it is revoked.

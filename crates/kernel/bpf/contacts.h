@@ -95,13 +95,6 @@ struct origin {
 	u32 by_device; /* see outbound_contact */
 };
 
-static __always_inline void find_workload(struct origin *origin)
-{
-	u64 *whole = bpf_map_lookup_elem(&wholes, &origin->cgroup);
-
-	origin->workload = whole ? *whole : origin->cgroup;
-}
-
 static __always_inline bool is_judged(const struct origin *origin)
 {
 	return origin->policy & POLICY_OUTBOUND_ON;

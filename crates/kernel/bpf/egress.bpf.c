@@ -145,15 +145,18 @@ static __always_inline bool is_judged(u32 policy, struct egress_grant grant)
 static __always_inline bool is_reached(void *context, u64 cgroup, u32 policy, struct egress_grant grant,
 				       const struct egress_target *target, struct socket_owner *owner, u32 *ban)
 {
+	u32 says, list;
+
 	/* A grant by hand is meant for them too. */
 	if ((policy & POLICY_EGRESS_APART) && !grant.kind && owner && is_of_others(context, target, cgroup, owner->uid)) {
 		*ban = EGRESS_OF_OTHERS;
 		return false;
 	}
-	if (may_reach(grant, policy, target, ban))
-		return true;
-	return !*ban && grant.kind != EGRESS_QUARANTINED && cell(CELL_EGRESS_NAMES) &&
-	       may_reach_by_name(cgroup, policy, target, owner);
+	says = address_says(grant, policy, target, ban);
+	if (says != EGRESS_NOTHING || !cell(CELL_EGRESS_NAMES))
+		return says == EGRESS_SOMETHING;
+	list = list_of(policy) | (*ban ? EGRESS_ALWAYS : 0);
+	return may_reach_by_name(cgroup, lists_of(list, grant), target, owner);
 }
 
 /* Allowed by what holds, and not since nobody enforces it. */
@@ -206,10 +209,11 @@ static __always_inline struct asked_name ask(struct __sk_buff *packet, const str
 	if (!(policy & POLICY_EGRESS_ON) || headers->target.protocol != IPPROTO_UDP || !headers->target.has_port ||
 	    headers->target.port != DNS_PORT || !cell(CELL_EGRESS_NAMES))
 		return name;
-	note_question(packet, headers->start, cgroup, policy);
+	note_question(packet, headers->start, cgroup, lists_of(list_of(policy), grant));
 	/* Whoever grants everything by hand knows of it, and who is quarantined is refused anyway. */
 	if (grant.kind != EGRESS_GRANTED && grant.kind != EGRESS_QUARANTINED)
-		name.ban = ban_of_question(packet, headers->transport + UDP_HEADER);
+		name.ban = ban_of_question(packet, headers->transport + UDP_HEADER,
+					   lists_of(list_of(policy) | EGRESS_ALWAYS, grant));
 	return name;
 }
 

@@ -60,7 +60,7 @@ static __always_inline bool ranges_allow(const struct egress_allowed *allowed, c
 struct numbers {
 	u64 high; /* the address */
 	u64 low;
-	u64 what; /* list, whether there is a port, protocol and port */
+	u64 what; /* list or lists, whether there is a port, protocol and port */
 };
 
 static __always_inline struct numbers numbers_of(u32 list, const struct egress_target *target)
@@ -143,22 +143,27 @@ static __always_inline void count_ban(u32 ban)
 		*counted += 1;
 }
 
-/* Whether a workload may reach it; where it may not because of a ban, `ban` is set. */
-static __always_inline bool may_reach(struct egress_grant grant, u32 policy, const struct egress_target *target,
-				      u32 *ban)
+static __always_inline u32 list_of(u32 policy)
 {
-	u32 list = (policy >> POLICY_EGRESS_LIST_SHIFT) & (EGRESS_LISTS - 1);
-	u32 banned;
+	return (policy >> POLICY_EGRESS_LIST_SHIFT) & (EGRESS_LISTS - 1);
+}
+
+/* What holds for a workload at an address, whatever its names; where that is nothing because of a ban, `ban` is set. */
+static __always_inline u32 address_says(struct egress_grant grant, u32 policy, const struct egress_target *target, u32 *ban)
+{
+	u32 list = list_of(policy);
+	u32 says, banned;
 
 	/* Whoever grants something by hand knows of it. */
 	if (grant.kind == EGRESS_GRANTED_LIST && list_allows(grant.list, target))
-		return true;
+		return EGRESS_SOMETHING;
 	if (grant.kind == EGRESS_GRANTED || grant.kind == EGRESS_QUARANTINED)
-		return grant.kind == EGRESS_GRANTED;
+		return grant.kind == EGRESS_GRANTED ? EGRESS_SOMETHING : EGRESS_NEVER;
+	says = list_says(list, target);
 	banned = ban_of(target);
 	if (banned && !list_allows(list | EGRESS_ALWAYS, target)) {
 		*ban = banned;
-		return false;
+		return says == EGRESS_NEVER ? EGRESS_NEVER : EGRESS_NOTHING;
 	}
-	return list_allows(list, target);
+	return says;
 }

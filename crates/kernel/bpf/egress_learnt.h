@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Addresses that became known by a name.
  *
- * A workload asks a name server that settings list for a name that its list allows. Of the answer, where the workload cannot
+ * A workload asks a name server that settings list for a name that its list or its grant allows. Of the answer, where the workload cannot
  * have made it itself, the addresses are learnt: for this workload, for as long as the answer says. Nobody else is asked. */
 #pragma once
 #include "kernel_types.h"
@@ -75,16 +75,9 @@ static __always_inline struct answered *answered(void)
 	return bpf_map_lookup_elem(&egress_answered, &first);
 }
 
-static __always_inline u64 whole_of(u64 cgroup)
-{
-	u64 *whole = bpf_map_lookup_elem(&wholes, &cgroup);
-
-	return whole ? *whole : cgroup;
-}
-
 /* Notes a question to a name server, so that its answer is looked at. `start` is where the packet's headers begin. A global
  * function, and so are others here: the verifier walks through each once. */
-__noinline int note_question(struct __sk_buff *packet, u32 start, u64 cgroup, u32 policy)
+__noinline int note_question(struct __sk_buff *packet, u32 start, u64 cgroup, u32 lists)
 {
 	struct headers headers = { .start = start };
 	struct asked_key key = {};
@@ -102,7 +95,7 @@ __noinline int note_question(struct __sk_buff *packet, u32 start, u64 cgroup, u3
 	    bpf_skb_load_bytes(packet, at, &key.id, sizeof(key.id)))
 		return 0;
 	name = patterns_of(packet, at + DNS_HEADER);
-	if (!name || !list_names(name, policy))
+	if (!name || !lists_name(name, lists))
 		return 0;
 	__builtin_memcpy(asked.patterns, name->patterns, sizeof(asked.patterns));
 	asked.name = hash_from(packet, at + DNS_HEADER);
@@ -274,39 +267,42 @@ static __always_inline bool comes_from_a_resolver(const struct headers *headers)
 	       headers->ports.source == bpf_htons(DNS_PORT);
 }
 
-/* The pattern by which a list allows something at an address that became known by its name; 0 is none. */
+static __always_inline bool named_allows(u64 pattern, u32 list, const struct egress_target *target)
+{
+	struct egress_allowed *allowed = named(pattern, list);
+
+	return allowed && ranges_allow(allowed, target);
+}
+
+/* Whether one of the lists allows something by this pattern, whatever the address. */
+__noinline int pattern_allows(u64 pattern, u64 what)
+{
+	struct egress_target target = target_of(0, 0, what);
+	u32 lists = what >> 32, granted = lists >> LIST_BITS;
+
+	return named_allows(pattern, lists & LIST_MASK, &target) || (granted && named_allows(pattern, granted, &target));
+}
+
+/* The pattern by which one of them does at an address that became known by its name; 0 is none. */
 __noinline u64 allowed_by_name(u64 cgroup, u64 high, u64 low, u64 what)
 {
-	struct egress_target target = target_of(high, low, what);
 	struct egress_learnt_key key = { .workload = whole_of(cgroup) };
 	struct egress_learnt *learnt;
 	u64 now;
 
-	__builtin_memcpy(key.address, target.address, sizeof(key.address));
+	__builtin_memcpy(key.address, &high, sizeof(high));
+	__builtin_memcpy(key.address + sizeof(high), &low, sizeof(low));
 	learnt = bpf_map_lookup_elem(&egress_learnt, &key);
 	if (!learnt)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	for (u32 at = 0; at < EGRESS_LEARNT_PATTERNS; at++) {
 		u64 pattern = learnt->pattern[at];
-		struct egress_allowed *allowed;
 
-		if (!pattern || learnt->until[at] < now)
-			continue;
-		allowed = named(pattern, what >> 32);
-		if (allowed && ranges_allow(allowed, &target))
+		if (pattern && learnt->until[at] >= now && pattern_allows(pattern, what))
 			return pattern;
 	}
 	return 0;
-}
-
-/* Whether by this pattern, whatever the address. */
-__noinline int pattern_allows(u64 pattern, u64 what)
-{
-	struct egress_target target = target_of(0, 0, what);
-	struct egress_allowed *allowed = named(pattern, what >> 32);
-
-	return allowed && ranges_allow(allowed, &target);
 }
 
 /* Whether a socket that was once allowed to reach an address by its name still may: what became known runs out, what goes on by
@@ -317,15 +313,13 @@ static __always_inline bool still_allowed(const struct socket_owner *owner, cons
 	       pattern_allows(owner->named, numbers->what);
 }
 
-/* Whether a workload may reach it by a name, where nothing else lets it. */
-static __always_inline bool may_reach_by_name(u64 cgroup, u32 policy, const struct egress_target *target,
+/* Whether a workload may reach it by a name that one of the lists has, where nothing else lets it. */
+static __always_inline bool may_reach_by_name(u64 cgroup, u32 lists, const struct egress_target *target,
 					      struct socket_owner *owner)
 {
-	struct numbers numbers = numbers_of(list_of(policy), target);
+	struct numbers numbers = numbers_of(lists, target);
 	u64 pattern;
 
-	if (entry_says(numbers.high, numbers.low, numbers.what) == EGRESS_NEVER)
-		return false;
 	if (owner && still_allowed(owner, &numbers))
 		return true;
 	pattern = allowed_by_name(cgroup, numbers.high, numbers.low, numbers.what);

@@ -111,6 +111,10 @@ static __always_inline struct egress_name *patterns_of(struct __sk_buff *packet,
 	return bpf_map_lookup_elem(&egress_names, &scratch->key);
 }
 
+/* Two numbers of lists in one. */
+#define LIST_BITS 16
+#define LIST_MASK 0xffff
+
 static __always_inline struct egress_allowed *named(u64 pattern, u32 list)
 {
 	struct egress_named_key key = { .pattern = pattern, .list = list };
@@ -118,27 +122,43 @@ static __always_inline struct egress_allowed *named(u64 pattern, u32 list)
 	return bpf_map_lookup_elem(&egress_named, &key);
 }
 
-static __always_inline u32 list_of(u32 policy)
+/* Where names are looked for: in a workload's list, and in that of its grant, which is 0 where there is none. */
+static __always_inline u32 lists_of(u32 list, struct egress_grant grant)
 {
-	return (policy >> POLICY_EGRESS_LIST_SHIFT) & (EGRESS_LISTS - 1);
+	return grant.list << LIST_BITS | list;
 }
 
-/* Whether the workload's list allows anything by one of these. */
-static __always_inline bool list_names(const struct egress_name *name, u32 policy)
+/* Whether one of the lists allows anything by one of these. */
+static __always_inline bool lists_name(const struct egress_name *name, u32 lists)
 {
+	u32 granted = lists >> LIST_BITS;
+
 	for (u32 at = 0; at < EGRESS_PATTERNS; at++) {
-		if (name->patterns[at] && named(name->patterns[at], list_of(policy)))
+		u64 pattern = name->patterns[at];
+
+		if (pattern && (named(pattern, lists & LIST_MASK) || (granted && named(pattern, granted))))
 			return true;
 	}
 	return false;
 }
 
-/* The list that bans what is asked for, as egress_banned_names has it: of a name and those above it, the longest decides. */
-__noinline u32 ban_of_question(struct __sk_buff *packet, u32 at)
+/* Whether one of the lists has what is asked for, of which `at` is the beginning. */
+__noinline int lists_have(struct __sk_buff *packet, u32 at, u32 lists)
 {
+	struct egress_name *name = patterns_of(packet, at);
+
+	return name && lists_name(name, lists);
+}
+
+/* The list that bans what is asked for, as egress_banned_names has it: of a name and those above it, the longest decides.
+ * `lists` are those whose names may be asked for all the same. */
+__noinline u32 ban_of_question(struct __sk_buff *packet, u32 at, u32 lists)
+{
+	u32 name = at + DNS_HEADER;
+
 	if (!is_question(packet, at))
 		return 0;
-	at += DNS_HEADER;
+	at = name;
 	for (u32 label = 0; label < MOST_LABELS; label++) {
 		u64 hash = next_end(packet, &at);
 		u32 *ban;
@@ -147,7 +167,7 @@ __noinline u32 ban_of_question(struct __sk_buff *packet, u32 at)
 			return 0;
 		ban = bpf_map_lookup_elem(&egress_banned_names, &hash);
 		if (ban)
-			return *ban;
+			return lists_have(packet, name, lists) ? 0 : *ban;
 	}
 	return 0;
 }

@@ -102,6 +102,14 @@ static __always_inline u32 packet_policy(struct __sk_buff *packet, u64 *cgroup)
 	return policy_of_packet(packet);
 }
 
+/* The whole workload that a cgroup is within, or itself. */
+static __always_inline u64 whole_of(u64 cgroup)
+{
+	u64 *whole = bpf_map_lookup_elem(&wholes, &cgroup);
+
+	return whole ? *whole : cgroup;
+}
+
 static __always_inline void set_process(struct socket_owner *owner)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

@@ -36,7 +36,7 @@ static __always_inline int reach(struct bpf_sock_addr *wanted, struct egress_tar
 	/* It may have been passed on: this process uses it. */
 	else if (origin.owner && connects && origin.owner->pid != bpf_get_current_pid_tgid() >> 32)
 		set_process(origin.owner);
-	find_workload(&origin);
+	origin.workload = whole_of(origin.cgroup);
 	target->protocol = wanted->protocol;
 	target->port = bpf_ntohs(wanted->user_port);
 	if (connects && wanted->type == SOCK_STREAM && !may_connect(&origin, target))
@@ -119,7 +119,7 @@ static __always_inline bool find_origin(struct __sk_buff *packet, struct bpf_soc
 	}
 	if (!is_judged(origin))
 		return false;
-	find_workload(origin);
+	origin->workload = whole_of(origin->cgroup);
 	return true;
 }
 
@@ -375,7 +375,7 @@ int on_outbound_frame(struct __sk_buff *frame)
 		note_sender(&origin, frame->ifindex);
 		return FRAME_PASS;
 	}
-	find_workload(&origin);
+	origin.workload = whole_of(origin.cgroup);
 	origin.by_device = true;
 	is_ip = read_packet(frame, &headers);
 	if (!may_send_frames(&origin, &headers.target, frame->ifindex))
@@ -399,7 +399,7 @@ int on_outbound_return(struct __sk_buff *frame)
 	origin.cgroup = sender->cgroup;
 	origin.policy = sender->policy;
 	origin.by_device = true;
-	find_workload(&origin);
+	origin.workload = whole_of(origin.cgroup);
 	if (!read_packet(frame, &headers) || is_nobody(headers.source))
 		return FRAME_PASS;
 	if (headers.target.protocol == IPPROTO_TCP &&

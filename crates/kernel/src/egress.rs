@@ -1,14 +1,14 @@
 //! What the guard `egress` goes by: lists of what may be reached, and what was granted or taken for a time. Both are in
 //! force without an agent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hayward_model::{Allowed, List, MOST_RANGES, Range};
+use hayward_model::{Allowed, Destinations, MOST_RANGES, Range};
 use ipnet::Ipv6Net;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
-    Cells, Pins,
+    Cells, EgressNames, Pins,
     error::{Doing, KernelError},
 };
 
@@ -18,7 +18,7 @@ pub type ListNumber = u16;
 /// A number that no list has: where a scope's entry names it, nothing may be reached.
 pub const NO_LIST: ListNumber = 4_095;
 /// In the number under which it is written what a list allows though it is banned.
-const ALWAYS: ListNumber = 4_096;
+pub(crate) const ALWAYS: ListNumber = 4_096;
 /// `enum egress_verb`.
 const NOTHING: u32 = 0;
 const SOMETHING: u32 = 1;
@@ -62,6 +62,7 @@ impl Grant {
 pub struct Egress {
     lists: MapHandle,
     grants: MapHandle,
+    names: EgressNames,
     cells: Cells,
 }
 
@@ -71,6 +72,7 @@ impl Egress {
         Ok(Self {
             lists: pins.open("egress_lists")?,
             grants: pins.open("egress_grants")?,
+            names: EgressNames::open(pins)?,
             cells: Cells::open(pins)?,
         })
     }
@@ -111,34 +113,53 @@ impl Egress {
         Ok(numbers.filter(|list| !OF_GRANTS.contains(list)).collect())
     }
 
-    /// Removes all that scopes' lists of such numbers say.
+    /// Removes all that scopes' lists of such numbers say, by addresses and by names.
     pub fn clear(&self, is_old: impl Fn(ListNumber) -> bool) -> Result<(), KernelError> {
         self.remove(|number| !OF_GRANTS.contains(&number) && is_old(number))
     }
 
     /// Writes a list that a grant is to name, and says its number. Lists that no grant names any more make room before: from
     /// here until the grant is written, nobody else may ask for one, or call [`Egress::forget_grant_lists`].
-    pub fn add_grant_list(&self, list: &List) -> Result<ListNumber, KernelError> {
+    pub fn add_grant_list(&self, granted: &Destinations) -> Result<ListNumber, KernelError> {
         self.forget_grant_lists()?;
+        self.names.refuse_too_many(&granted.names)?;
         let used = self.granted_lists();
         let free = OF_GRANTS.into_iter().find(|number| !used.contains(number));
         let number = free
             .ok_or(std::io::Error::from(std::io::ErrorKind::StorageFull))
             .doing(|| "find a number for the list of a grant".to_owned())?;
-        for (prefix, allowed) in list {
+        for (prefix, allowed) in &granted.list {
             self.allow(number, *prefix, allowed)?;
         }
+        self.names.allow([(number, &granted.names)])?;
         Ok(number)
     }
 
-    /// What the list of a number says.
-    pub fn list(&self, list: ListNumber) -> List {
-        let keys = self.lists.keys().filter(|key| number(key) == Some(list));
-        let entries = keys.filter_map(|key| {
-            let value = self.lists.lookup(&key, MapFlags::ANY).ok()??;
-            Some((prefix_of(&key)?, allowed(&value)?))
-        });
-        entries.collect()
+    /// What the lists of grants say.
+    pub fn grant_lists(&self) -> BTreeMap<ListNumber, Destinations> {
+        let mut lists: BTreeMap<ListNumber, Destinations> = BTreeMap::new();
+        for key in self.lists.keys() {
+            let Some(number) = number(&key).filter(|number| OF_GRANTS.contains(number)) else {
+                continue;
+            };
+            let value = self.lists.lookup(&key, MapFlags::ANY).ok().flatten();
+            let allowed = value.and_then(|value| allowed(&value));
+            if let Some((prefix, allowed)) = prefix_of(&key).zip(allowed) {
+                lists
+                    .entry(number)
+                    .or_default()
+                    .list
+                    .insert(prefix, allowed);
+            }
+        }
+        for (number, pattern, allowed) in self.names.allowed(|number| OF_GRANTS.contains(&number)) {
+            lists
+                .entry(number)
+                .or_default()
+                .names
+                .insert(pattern, allowed);
+        }
+        lists
     }
 
     /// Removes the lists of grants that have run out, or are there no more.
@@ -158,6 +179,7 @@ impl Egress {
     }
 
     fn remove(&self, is_old: impl Fn(ListNumber) -> bool) -> Result<(), KernelError> {
+        self.names.clear(&is_old)?;
         let keys: Vec<Vec<u8>> = self.lists.keys().collect();
         for key in keys {
             if let Some(number) = number(&key).filter(|number| is_old(*number)) {
@@ -240,7 +262,7 @@ fn prefix_of(key: &[u8]) -> Option<Ipv6Net> {
 }
 
 /// What a `struct egress_allowed` says.
-fn allowed(bytes: &[u8]) -> Option<Allowed> {
+pub(crate) fn allowed(bytes: &[u8]) -> Option<Allowed> {
     let word = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     match word(0)? {

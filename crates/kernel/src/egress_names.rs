@@ -6,12 +6,13 @@ use std::{
     net::IpAddr,
 };
 
-use hayward_model::{NamedList, covers, domain_hash, prefix};
+use hayward_model::{Allowed, NamedList, domain_hash, prefix};
 use ipnet::IpNet;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
-    Cell, Cells, ListNumber, Pins, boot_ns, egress,
+    Cell, Cells, ListNumber, Pins, boot_ns,
+    egress::{self, ALWAYS},
     error::{Doing, KernelError},
 };
 
@@ -51,8 +52,7 @@ impl EgressNames {
         &self,
         lists: impl IntoIterator<Item = (ListNumber, &'a NamedList)>,
     ) -> Result<(), KernelError> {
-        let mut patterns: BTreeSet<String> =
-            self.names.keys().filter_map(|key| text(&key)).collect();
+        let mut patterns = self.patterns();
         for (list, named) in lists {
             for (pattern, allowed) in named {
                 let bytes = egress::bytes(allowed)
@@ -68,6 +68,52 @@ impl EgressNames {
         self.changed()
     }
 
+    /// The same of what may be reached though it is banned.
+    pub fn allow_always<'a>(
+        &self,
+        lists: impl IntoIterator<Item = (ListNumber, &'a NamedList)>,
+    ) -> Result<(), KernelError> {
+        let lists = lists.into_iter();
+        self.allow(lists.map(|(list, named)| (list | ALWAYS, named)))
+    }
+
+    /// Refuses names with which some name falls under more than the kernel tells apart: it would lose the widest.
+    pub(crate) fn refuse_too_many(&self, named: &NamedList) -> Result<(), KernelError> {
+        let mut patterns = self.patterns();
+        patterns.extend(named.keys().cloned());
+        for pattern in &patterns {
+            let wider = wider(pattern)
+                .filter(|wide| patterns.contains(wide))
+                .count();
+            if wider > PATTERNS {
+                return Err(KernelError::TooManyNames {
+                    pattern: pattern.clone(),
+                    wider,
+                    most: PATTERNS,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What such lists allow, with the number of each.
+    pub(crate) fn allowed(
+        &self,
+        is_wanted: impl Fn(ListNumber) -> bool,
+    ) -> impl Iterator<Item = (ListNumber, String, Allowed)> {
+        let patterns = self.patterns().into_iter();
+        let patterns: BTreeMap<u64, String> = patterns.map(|it| (domain_hash(&it), it)).collect();
+        self.named.keys().filter_map(move |key| {
+            let (hash, list) = pattern_and_list(&key).filter(|(_, list)| is_wanted(*list))?;
+            let value = self.named.lookup(&key, MapFlags::ANY).ok()??;
+            Some((list, patterns.get(&hash)?.clone(), egress::allowed(&value)?))
+        })
+    }
+
+    fn patterns(&self) -> BTreeSet<String> {
+        self.names.keys().filter_map(|key| text(&key)).collect()
+    }
+
     /// Removes what lists of such numbers say, and patterns that are in no list any more.
     pub fn clear(&self, is_old: impl Fn(ListNumber) -> bool) -> Result<(), KernelError> {
         let mut used = BTreeSet::new();
@@ -75,24 +121,20 @@ impl EgressNames {
             let Some((pattern, list)) = pattern_and_list(&key) else {
                 continue;
             };
-            if is_old(list) {
+            if is_old(list & !ALWAYS) {
                 let deleted = self.named.delete(&key);
                 deleted.doing(|| format!("remove the names of list {list}"))?;
             } else {
                 used.insert(pattern);
             }
         }
-        let mut left = BTreeSet::new();
-        for key in self.names.keys().collect::<Vec<_>>() {
-            match text(&key).filter(|it| used.contains(&domain_hash(it))) {
-                Some(pattern) => {
-                    left.insert(pattern);
-                }
-                None => {
-                    let deleted = self.names.delete(&key);
-                    deleted.doing(|| "remove a name".to_owned())?;
-                }
-            }
+        let (left, gone): (BTreeSet<String>, BTreeSet<String>) = self
+            .patterns()
+            .into_iter()
+            .partition(|pattern| used.contains(&domain_hash(pattern)));
+        for key in gone.iter().filter_map(|pattern| name_key(pattern)) {
+            let deleted = self.names.delete(&key);
+            deleted.doing(|| "remove a name".to_owned())?;
         }
         self.link(&left)?;
         self.changed()
@@ -159,26 +201,27 @@ impl EgressNames {
         Ok(())
     }
 
-    /// Writes each pattern. A name finds the longest that it falls under, which says under what others it does.
+    /// Writes the patterns that are not there already, or fall under others than before. A name finds the longest that it falls
+    /// under, which says under what others it does.
     fn link(&self, patterns: &BTreeSet<String>) -> Result<(), KernelError> {
         for pattern in patterns {
-            let mut wider: Vec<&String> = patterns
-                .iter()
-                .filter(|wide| covers(wide, pattern))
-                .collect();
-            wider.sort_by_key(|wide| std::cmp::Reverse(wide.len()));
-            let mut bytes: Vec<u8> = wider
-                .iter()
+            let mut bytes: Vec<u8> = wider(pattern)
+                .filter(|wide| patterns.contains(wide))
                 .take(PATTERNS)
-                .flat_map(|wide| domain_hash(wide).to_ne_bytes())
+                .flat_map(|wide| domain_hash(&wide).to_ne_bytes())
                 .collect();
             bytes.resize(8 * PATTERNS, 0);
+            let doing = || format!("allow {pattern}");
             let key = name_key(pattern)
                 .ok_or(io::Error::from(io::ErrorKind::InvalidInput))
-                .doing(|| format!("allow {pattern}"))?;
-            self.names
-                .update(&key, &bytes, MapFlags::ANY)
-                .doing(|| format!("allow {pattern}"))?;
+                .doing(doing)?;
+            // Of one that is not there, a wider one may be found, which does not begin with this one's number.
+            let before = self.names.lookup(&key, MapFlags::ANY).doing(doing)?;
+            if before.as_ref() != Some(&bytes) {
+                self.names
+                    .update(&key, &bytes, MapFlags::ANY)
+                    .doing(doing)?;
+            }
         }
         Ok(())
     }
@@ -189,6 +232,14 @@ impl EgressNames {
         self.cells.set(Cell::EgressNames, u64::from(any))?;
         self.cells.egress_changed()
     }
+}
+
+/// All that covers a pattern, itself first, and then the narrowest.
+fn wider(pattern: &str) -> impl Iterator<Item = String> {
+    let name = pattern.strip_prefix("*.").unwrap_or(pattern);
+    let ends = name.match_indices('.').map(|(at, _)| &name[at..]);
+    let above = ends.map(|end| format!("*{end}"));
+    std::iter::once(pattern.to_owned()).chain(above)
 }
 
 /// `struct egress_name_key`: backwards, a zero behind a name and a dot behind what all below a name begin with.
@@ -229,7 +280,20 @@ fn pattern_and_list(key: &[u8]) -> Option<(u64, ListNumber)> {
 
 #[cfg(test)]
 mod tests {
+    use hayward_model::covers;
+
     use super::*;
+
+    #[test]
+    fn what_is_wider_covers_a_pattern() {
+        let found: Vec<String> = wider("*.b.example.org").collect();
+        assert_eq!(found, ["*.b.example.org", "*.example.org", "*.org"]);
+        for pattern in ["a.b.example.org", "*.b.example.org"] {
+            for wide in wider(pattern) {
+                assert!(covers(&wide, pattern), "{wide} {pattern}");
+            }
+        }
+    }
 
     #[test]
     fn what_the_map_has_for_a_pattern_says_which_it_is() {

@@ -50,6 +50,18 @@ pub enum KernelError {
         /// What can be had.
         largest: usize,
     },
+    /// A name falls under more patterns than the kernel tells apart.
+    #[error(
+        "`{pattern}` would fall under {wider} names of `allow`, `always` and grants, and the kernel tells {most} apart: leave out those in between"
+    )]
+    TooManyNames {
+        /// The name.
+        pattern: String,
+        /// How many.
+        wider: usize,
+        /// How many may be.
+        most: usize,
+    },
     /// Anything libbpf says.
     #[error("cannot {what}: {source}")]
     Libbpf {

@@ -51,6 +51,21 @@ pub struct OutboundLimits {
     pub lookback: Duration,
 }
 
+impl OutboundLimits {
+    /// What holds where settings say nothing, without the log.
+    pub const DEFAULT: Self = Self {
+        in_flight: 128,
+        failed: 100,
+        per: Duration::from_secs(600),
+        rate: 1_000,
+        block: Duration::from_secs(600),
+        deny_packet_sockets: false,
+        log: false,
+        unique: 0,
+        lookback: Duration::ZERO,
+    };
+}
+
 /// The cells that say so.
 pub(crate) fn cells(limits: &OutboundLimits) -> [(Cell, u64); 9] {
     let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);

@@ -14,7 +14,7 @@ mod packet;
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, net::Ipv6Addr, time::Duration};
+    use std::{cell::RefCell, net::Ipv6Addr};
 
     use etherparse::{NetSlice, SlicedPacket, TransportSlice};
     use hayward_fuzz::{Corpus, throw};
@@ -28,13 +28,8 @@ mod tests {
     const LIMITS: OutboundLimits = OutboundLimits {
         in_flight: 65_536,
         failed: 1_000_000,
-        per: Duration::from_secs(600),
         rate: 1_000_000,
-        block: Duration::from_secs(600),
-        deny_packet_sockets: false,
-        log: false,
-        unique: 0,
-        lookback: Duration::ZERO,
+        ..OutboundLimits::DEFAULT
     };
 
     fn trial(guard: Guard, mode: Mode) -> PacketTrial {

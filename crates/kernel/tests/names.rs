@@ -15,8 +15,10 @@ mod tests {
         os::fd::AsFd,
     };
 
-    use hayward_kernel::{Cell, Egress, EgressNames, Grant, Kernel, KernelOptions, Pins};
-    use hayward_model::{Allowed, Guard, Mode, NamedList, Range, ScopePolicy, domain_hash, prefix};
+    use hayward_kernel::{BanMap, Cell, Egress, EgressNames, Grant, Kernel, KernelOptions, Pins};
+    use hayward_model::{
+        Allowed, Destinations, Guard, Mode, NamedList, Range, ScopePolicy, domain_hash, prefix,
+    };
     use hayward_rules::table::ScopeTable;
     use libbpf_rs::{MapCore, MapFlags, MapHandle};
     use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -271,10 +273,134 @@ mod tests {
             ("ask q www.pool.example 10.2.0.1", "ok"),
             ("ask q a.www.pool.example 10.2.0.1", "ok"),
         ]);
-        let bans = hayward_kernel::BanMap::open(&Pins::new(&host.place.pins)).expect("maps");
+        let bans = BanMap::open(&Pins::new(&host.place.pins)).expect("maps");
         assert_eq!(bans.refused(2).expect("a count"), 2);
         host.names.ban(&[].into()).expect("maps");
         host.workload.all(&[("ask q pool.example 10.2.0.1", "ok")]);
+    }
+
+    #[test]
+    fn what_is_always_reached_by_name_is_so_though_it_is_banned() {
+        let mut host = host("always");
+        let always = named(&[("mirror.example", ports(80, 80))]);
+        host.names.allow_always([(LIST, &always)]).expect("room");
+        host.names.allow([(LIST, &always)]).expect("room");
+        let banned = ["mirror.example", "pypi.org"];
+        let banned = banned.map(|name| (domain_hash(name), Some(2)));
+        host.names.ban(&banned.into()).expect("room");
+        let net = prefix("10.3.0.0/16".parse().expect("a prefix"));
+        let bans = BanMap::open(&Pins::new(&host.place.pins)).expect("maps");
+        bans.replace(&[(net, Some(3))].into()).expect("room");
+        assert_eq!(host.workload.does("ask q pypi.org 10.2.0.1"), "EPERM");
+        host.resolves("mirror.example", "10.3.0.1");
+        host.connects(&[
+            ("10.3.0.1 80", "ok"),
+            ("10.3.0.1 81", "EPERM"),
+            ("10.3.0.2 80", "EPERM"),
+        ]);
+        host.resolves("mirror.example", "10.3.0.9");
+        host.connects(&[("10.3.0.9 80", "EPERM")]);
+        // What is allowed and not always so is banned.
+        host.names.ban(&[].into()).expect("maps");
+        host.resolves("pypi.org", "10.3.0.2");
+        host.connects(&[("10.3.0.2 80", "EPERM")]);
+        bans.replace(&[].into()).expect("maps");
+        host.connects(&[("10.3.0.2 80", "ok")]);
+        // All of a list goes at once.
+        host.egress.clear(|list| list == LIST).expect("maps");
+        host.connects(&[("10.3.0.1 80", "EPERM"), ("10.3.0.2 80", "EPERM")]);
+    }
+
+    #[test]
+    fn a_name_is_reached_for_as_long_as_it_is_granted() {
+        let mut host = host("granted");
+        let id = id_of(&host.place.group("box"));
+        // What is made below later comes with a grant.
+        let beside = host.place.group("box/beside");
+        let granted = Destinations {
+            names: named(&[
+                ("mirror.example", ports(80, 82)),
+                ("*.b.org", ports(80, 80)),
+            ]),
+            ..Destinations::default()
+        };
+        let banned = [(domain_hash("mirror.example"), Some(2))];
+        host.names.ban(&banned.into()).expect("room");
+        assert_eq!(host.workload.does("ask q mirror.example 10.2.0.1"), "EPERM");
+        host.resolves("a.b.org", "10.3.0.2");
+        let list = host.egress.add_grant_list(&granted).expect("room");
+        let grant = |host: &Host, until| {
+            let granted = host.egress.grant(id, Grant::List(list), until);
+            granted.expect("room");
+        };
+        grant(&host, u64::MAX);
+        assert_eq!(host.egress.grant_lists(), [(list, granted)].into());
+        // It is known from then on, beside what the list itself has.
+        host.connects(&[("10.3.0.2 80", "EPERM")]);
+        host.resolves("a.b.org", "10.3.0.2");
+        host.resolves("pypi.org", "10.3.0.4");
+        host.resolves("mirror.example", "10.3.0.1 10.3.0.9");
+        host.connects(&[
+            ("10.3.0.1 80", "ok"),
+            ("10.3.0.1 89", "EPERM"),
+            ("10.3.0.2 80", "ok"),
+            ("10.3.0.4 89", "ok"),
+            ("10.3.0.9 80", "EPERM"),
+        ]);
+        // Nobody else is granted it.
+        host.workload.all(&[
+            (&format!("move {}", beside.display()), "ok"),
+            ("make other 4 SOCK_DGRAM", "ok"),
+            ("ask other mirror.example 10.2.0.1", "EPERM"),
+        ]);
+        host.connects(&[("10.3.0.1 80", "EPERM")]);
+        let back = format!("move {}", host.place.group("box").display());
+        assert_eq!(host.workload.does(&back), "ok");
+        let open = |host: &mut Host| {
+            host.workload.all(&[
+                ("make a 4 SOCK_STREAM", "ok"),
+                ("connect a 10.3.0.1 82", "ok"),
+                ("accept web served", "ok"),
+                ("send a one", "ok"),
+                ("receive served", "one"),
+            ]);
+        };
+        let is_over = |host: &mut Host| {
+            host.workload
+                .all(&[("send a late", "ok"), ("receive served", "TimeoutError")]);
+            host.connects(&[("10.3.0.1 80", "EPERM"), ("10.3.0.4 80", "ok")]);
+        };
+        let listen = "listen web SOCK_STREAM 10.3.0.1 82";
+        assert_eq!(host.workload.does(listen), "ok");
+        open(&mut host);
+        host.egress.revoke(id).expect("a grant");
+        is_over(&mut host);
+        grant(&host, hayward_kernel::boot_ns() + 1_000_000_000);
+        open(&mut host);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        is_over(&mut host);
+        // One that would keep another from falling under a wider one is not granted.
+        let nested = [
+            "*.b.org",
+            "*.c.b.org",
+            "*.d.c.b.org",
+            "*.e.d.c.b.org",
+            "f.e.d.c.b.org",
+        ];
+        let nested = Destinations {
+            names: named(&nested.map(|name| (name, Allowed::All))),
+            ..Destinations::default()
+        };
+        let error = host.egress.add_grant_list(&nested).expect_err("too many");
+        assert!(
+            error.to_string().contains("would fall under 5 names"),
+            "{error}"
+        );
+        // A number that is used again says nothing of what it said before.
+        let other = host.egress.add_grant_list(&Destinations::default());
+        assert_eq!(other.expect("room"), list);
+        grant(&host, u64::MAX);
+        host.connects(&[("10.3.0.1 80", "EPERM")]);
     }
 
     #[test]

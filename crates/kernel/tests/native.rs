@@ -10,8 +10,6 @@ mod packet;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use hayward_fuzz::{Corpus, throw};
     use hayward_kernel::{Headers, Offline, OutboundLimits, Packet, Socket, SocketKind};
     use hayward_model::{Event, PoolDialect, PoolEvent};
@@ -23,17 +21,7 @@ mod tests {
     };
 
     fn offline() -> Offline {
-        let mut offline = Offline::new(&OutboundLimits {
-            in_flight: 128,
-            failed: 100,
-            per: Duration::from_secs(600),
-            rate: 1_000,
-            block: Duration::from_secs(600),
-            deny_packet_sockets: false,
-            log: false,
-            unique: 0,
-            lookback: Duration::ZERO,
-        });
+        let mut offline = Offline::new(&OutboundLimits::DEFAULT);
         offline.set_domains(["pool.example.org"]);
         assert!(offline.judge(7));
         offline

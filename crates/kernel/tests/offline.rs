@@ -7,7 +7,7 @@ mod packet;
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::collections::BTreeSet;
 
     use hayward_fuzz::throw;
     use hayward_kernel::{
@@ -21,13 +21,8 @@ mod tests {
     const LIMITS: OutboundLimits = OutboundLimits {
         in_flight: 16,
         failed: 12,
-        per: Duration::from_secs(600),
         rate: 40,
-        block: Duration::from_secs(600),
-        deny_packet_sockets: false,
-        log: false,
-        unique: 0,
-        lookback: Duration::ZERO,
+        ..OutboundLimits::DEFAULT
     };
     const ICMP: u8 = 1;
     const SYN: u8 = 2;

@@ -23,7 +23,7 @@ pub use finding::{
     Evidence, Finding, MiningEvidence, Outcome, PoolEvidence, ScanEvidence, Verdict,
 };
 pub use guard::{Guard, GuardStatus, Mode, Response};
-pub use reach::{Allowed, List, MOST_RANGES, Range, prefix};
+pub use reach::{Allowed, Destinations, List, MOST_RANGES, Range, prefix};
 pub use record::{Action, Actor, Process, Record, Strike};
 pub use scope::ScopePolicy;
 pub use workload::{OuterContainer, Runtime, Workload, WorkloadKind};

@@ -4,9 +4,27 @@ use std::collections::BTreeMap;
 
 use ipnet::{IpNet, Ipv6Net};
 
+use crate::NamedList;
+
 /// What may be reached, by addresses that begin alike. Of the prefixes that hold an address, the longest decides alone.
 /// IPv4 addresses are those of `::ffff:0:0/96`.
 pub type List = BTreeMap<Ipv6Net, Allowed>;
+
+/// What may be reached by addresses, and by names beside that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Destinations {
+    /// By addresses.
+    pub list: List,
+    /// By names.
+    pub names: NamedList,
+}
+
+impl Destinations {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.names.is_empty()
+    }
+}
 
 /// So many ranges may be allowed at the addresses of one prefix.
 pub const MOST_RANGES: usize = 8;

@@ -1,48 +1,43 @@
 //! Destinations as people write them, one by one: those of a grant.
 
-use hayward_model::{Allowed, List, Range};
+use hayward_model::{Allowed, Destinations, Range};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::{Between, EgressPolicy, Entry, Reach, entry::protocol_name};
+use crate::entry::{Entries, entry_or_name, protocol_name};
 
 /// So many destinations may be granted at once.
 const MOST: usize = 64;
 
-/// What may be reached by destinations such as `10.0.0.0/8 443/tcp`, as a list.
-pub fn destinations(texts: &[String]) -> Result<List, String> {
+/// What may be reached by destinations such as `10.0.0.0/8 443/tcp` and `pypi.org`.
+pub fn destinations(texts: &[String]) -> Result<Destinations, String> {
     if texts.len() > MOST {
         return Err(format!(
             "{} destinations, and {MOST} are possible in one grant: write wider prefixes",
             texts.len()
         ));
     }
-    let entries = texts.iter().map(|text| Entry::parse(text));
-    let reach = Reach {
-        policy: EgressPolicy::Deny,
-        allow: Vec::new(),
-        names: Vec::new(),
-        always: entries.collect::<Result<_, _>>()?,
-        never: Vec::new(),
-        between: Between::Allow,
-        workload_networks: Vec::new(),
-    };
-    Ok(reach.lists()?.always)
+    let entries = texts.iter().map(|text| entry_or_name(text));
+    Entries::of(entries.collect::<Result<_, _>>()?).destinations()
 }
 
 /// The same as text again.
-pub fn spelled(list: &List) -> Vec<String> {
-    let texts = list.iter().map(|(net, allowed)| {
-        let net = spelled_net(*net);
-        match allowed {
-            Allowed::All => net,
-            Allowed::Nothing | Allowed::Never => format!("{net} nothing"),
-            Allowed::Ranges(ranges) => {
-                let ranges: Vec<String> = ranges.iter().map(spelled_range).collect();
-                format!("{net} {}", ranges.join(","))
-            }
+pub fn spelled(destinations: &Destinations) -> Vec<String> {
+    let nets = destinations.list.iter();
+    let nets = nets.map(|(net, allowed)| spelled_place(spelled_net(*net), allowed));
+    let names = destinations.names.iter();
+    let names = names.map(|(pattern, allowed)| spelled_place(pattern.clone(), allowed));
+    nets.chain(names).collect()
+}
+
+fn spelled_place(place: String, allowed: &Allowed) -> String {
+    match allowed {
+        Allowed::All => place,
+        Allowed::Nothing | Allowed::Never => format!("{place} nothing"),
+        Allowed::Ranges(ranges) => {
+            let ranges: Vec<String> = ranges.iter().map(spelled_range).collect();
+            format!("{place} {}", ranges.join(","))
         }
-    });
-    texts.collect()
+    }
 }
 
 fn spelled_net(net: Ipv6Net) -> String {
@@ -86,6 +81,8 @@ mod tests {
             "198.51.100.0/24 53",
             "2001:db8::/32 icmpv6",
             "2001:db8::1 icmpv6,22/tcp",
+            "*.pythonhosted.org",
+            "pypi.org 80/tcp,443/tcp",
         ];
         let mut texts = texts.map(str::to_owned);
         texts.sort_unstable();
@@ -99,7 +96,8 @@ mod tests {
     #[test]
     fn what_is_wrong_says_what_to_write() {
         for (texts, part) in [
-            (vec!["example.org"], "is no address"),
+            (vec!["example"], "or a name such as"),
+            (vec!["*.*.org"], "or a name such as"),
             (vec!["10.0.0.0/8 x"], "is no port"),
             (vec!["10.0.0.1"; 65], "64 are possible"),
         ] {

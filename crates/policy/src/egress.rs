@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hayward_model::{Allowed, List, MOST_RANGES, Mode, NamedList, Range, Response, prefix};
+use hayward_model::{
+    Allowed, Destinations, List, MOST_RANGES, Mode, NamedList, Range, Response, prefix,
+};
 use hayward_rules::Widest;
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
-use crate::entry::{Entry, NamedEntry};
+use crate::entry::{Entries, Entry, NamedEntry};
 
 /// The `egress` guard.
 #[derive(Debug, Clone)]
@@ -45,18 +47,20 @@ pub struct BanSettings {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EgressList {
     /// What may be reached.
-    pub list: List,
+    pub reached: Destinations,
     /// Of that, what may be reached though it is banned.
-    pub always: List,
-    /// What may be reached by names, beside that.
-    pub names: NamedList,
+    pub always: Destinations,
 }
 
 impl EgressList {
     /// Whether the list allows it, as the kernel looks: the longest prefix that holds an address decides.
     pub fn reaches(&self, address: IpAddr, port: u16, protocol: u8) -> bool {
         let host = prefix(IpNet::from(address));
-        let holding = self.list.iter().filter(|(net, _)| net.contains(&host));
+        let holding = self
+            .reached
+            .list
+            .iter()
+            .filter(|(net, _)| net.contains(&host));
         match holding.max_by_key(|(net, _)| net.prefix_len()) {
             None | Some((_, Allowed::Nothing | Allowed::Never)) => false,
             Some((_, Allowed::All)) => true,
@@ -98,11 +102,9 @@ pub struct Reach {
     /// In general.
     pub policy: EgressPolicy,
     /// Where the policy is to allow.
-    pub allow: Vec<Entry>,
-    /// So too, by names.
-    pub names: Vec<NamedEntry>,
+    pub allow: Entries,
     /// Whatever the policy.
-    pub always: Vec<Entry>,
+    pub always: Entries,
     /// What may not be reached, whatever else is said.
     pub never: Vec<IpNet>,
     /// What belongs to other workloads.
@@ -114,43 +116,27 @@ pub struct Reach {
 impl Reach {
     /// The list that says so, and what of it holds against bans.
     pub(crate) fn lists(&self) -> Result<EgressList, String> {
-        let mut always = List::new();
-        let entries: Vec<(Ipv6Net, &[Range])> = self.always.iter().map(Entry::both).collect();
-        for (net, _) in &entries {
-            let holding = entries.iter().filter(|(holding, _)| holding.contains(net));
-            let allowed = together(*net, holding.map(|(_, ranges)| *ranges))?;
-            always.insert(*net, allowed);
-        }
+        let names = self.in_force().flat_map(|entries| &entries.names);
         Ok(EgressList {
-            list: self.list()?,
-            always,
-            names: self.named()?,
+            reached: Destinations {
+                list: self.list()?,
+                names: named(names.collect())?,
+            },
+            always: self.always.destinations()?,
         })
     }
 
-    /// What may be reached by names.
-    fn named(&self) -> Result<NamedList, String> {
-        let mut named = NamedList::new();
-        if self.policy != EgressPolicy::Allow {
-            return Ok(named);
-        }
-        for NamedEntry { pattern, .. } in &self.names {
-            let same = self.names.iter().filter(|other| other.pattern == *pattern);
-            let allowed = together(pattern, same.map(|entry| entry.ranges.as_slice()))?;
-            named.insert(pattern.clone(), allowed);
-        }
-        Ok(named)
+    /// What the policy has be reached.
+    fn in_force(&self) -> impl Iterator<Item = &Entries> {
+        let allow = (self.policy == EgressPolicy::Allow).then_some(&self.allow);
+        allow.into_iter().chain([&self.always])
     }
 
     /// The list that says so. The longest prefix that holds an address decides alone, so each has what all say that hold
     /// its addresses.
     pub(crate) fn list(&self) -> Result<List, String> {
-        let allow = match self.policy {
-            EgressPolicy::Allow => self.allow.as_slice(),
-            EgressPolicy::Open | EgressPolicy::Deny => &[],
-        };
-        let entries: Vec<(Ipv6Net, &[Range])> =
-            allow.iter().chain(&self.always).map(Entry::both).collect();
+        let entries = self.in_force().flat_map(|entries| &entries.nets);
+        let entries: Vec<(Ipv6Net, &[Range])> = entries.map(Entry::both).collect();
         let never: Vec<Ipv6Net> = self.never.iter().copied().map(prefix).collect();
         let others: Vec<Ipv6Net> = match self.between {
             Between::Allow => Vec::new(),
@@ -179,6 +165,32 @@ impl Reach {
         }
         Ok(list)
     }
+}
+
+impl Entries {
+    /// What they have be reached, and nothing else.
+    pub(crate) fn destinations(&self) -> Result<Destinations, String> {
+        let mut list = List::new();
+        let entries: Vec<(Ipv6Net, &[Range])> = self.nets.iter().map(Entry::both).collect();
+        for (net, _) in &entries {
+            let holding = entries.iter().filter(|(holding, _)| holding.contains(net));
+            let allowed = together(*net, holding.map(|(_, ranges)| *ranges))?;
+            list.insert(*net, allowed);
+        }
+        let names = named(self.names.iter().collect())?;
+        Ok(Destinations { list, names })
+    }
+}
+
+/// What may be reached by names.
+fn named(entries: Vec<&NamedEntry>) -> Result<NamedList, String> {
+    let mut named = NamedList::new();
+    for NamedEntry { pattern, .. } in &entries {
+        let same = entries.iter().filter(|other| other.pattern == *pattern);
+        let allowed = together(pattern, same.map(|entry| entry.ranges.as_slice()))?;
+        named.insert(pattern.clone(), allowed);
+    }
+    Ok(named)
 }
 
 /// What several entries allow together.
@@ -216,18 +228,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::net_of;
+    use crate::entry::{entry_or_name, net_of};
 
-    fn entries(texts: &[&str]) -> Vec<Entry> {
-        let parsed = texts.iter().map(|text| Entry::parse(text));
-        parsed.collect::<Result<_, _>>().expect("good entries")
+    fn entries(texts: &[&str]) -> Entries {
+        let parsed = texts.iter().map(|text| entry_or_name(text));
+        Entries::of(parsed.collect::<Result<_, _>>().expect("good entries"))
     }
 
     fn reach(policy: EgressPolicy, allow: &[&str], never: &[&str]) -> Reach {
         Reach {
             policy,
             allow: entries(allow),
-            names: Vec::new(),
             always: entries(&["127.0.0.0/8"]),
             never: never
                 .iter()
@@ -241,7 +252,10 @@ mod tests {
     /// As the kernel looks: the longest prefix decides.
     fn reaches(list: &List, address: &str, port: u16, protocol: u8) -> bool {
         let list = EgressList {
-            list: list.clone(),
+            reached: Destinations {
+                list: list.clone(),
+                ..Destinations::default()
+            },
             ..EgressList::default()
         };
         list.reaches(address.parse().expect("an address"), port, protocol)
@@ -313,6 +327,34 @@ mod tests {
             .map(|(address, port)| reaches(&list, address, port, 6));
             assert_eq!(found, expected, "{policy:?}");
             assert!(reaches(&list, "10.42.0.9", 53, 17));
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_always_and_where_the_policy_says_so_those_of_allow() {
+        for (policy, expected) in [
+            (EgressPolicy::Open, vec![("b.example", "443")]),
+            (EgressPolicy::Deny, vec![("b.example", "443")]),
+            (
+                EgressPolicy::Allow,
+                vec![("*.a.example", "80"), ("b.example", "80,443")],
+            ),
+        ] {
+            let reach = Reach {
+                always: entries(&["b.example 443"]),
+                ..reach(policy, &["*.a.example 80", "b.example 80"], &[])
+            };
+            let lists = reach.lists().expect("lists");
+            let named = |texts: &[(&str, &str)]| {
+                let texts: Vec<String> = texts
+                    .iter()
+                    .map(|it| format!("{} {}", it.0, it.1))
+                    .collect();
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                entries(&texts).destinations().expect("names").names
+            };
+            assert_eq!(lists.reached.names, named(&expected), "{policy:?}");
+            assert_eq!(lists.always.names, named(&[("b.example", "443")]));
         }
     }
 
@@ -392,9 +434,11 @@ mod tests {
             let expected = allow.iter().any(says) && !never.iter().any(|entry| entry.net.contains(&address));
             let reach = Reach {
                 policy: EgressPolicy::Allow,
-                allow,
-                names: Vec::new(),
-                always: Vec::new(),
+                allow: Entries {
+                    nets: allow,
+                    names: Vec::new(),
+                },
+                always: Entries::default(),
                 never: never.into_iter().map(|entry| entry.net).collect(),
                 between: Between::Allow,
                 workload_networks: Vec::new(),

@@ -23,6 +23,22 @@ pub struct NamedEntry {
     pub ranges: Vec<Range>,
 }
 
+/// What a list of settings has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Addresses.
+    pub nets: Vec<Entry>,
+    /// Names.
+    pub names: Vec<NamedEntry>,
+}
+
+impl Entries {
+    pub(crate) fn of(places: Vec<Place<Entry, NamedEntry>>) -> Self {
+        let (nets, names) = Place::apart(places);
+        Self { nets, names }
+    }
+}
+
 /// Addresses or a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place<N, P> {

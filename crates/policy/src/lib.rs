@@ -23,7 +23,7 @@ mod verdict;
 pub use check::egress::is_default_never;
 pub use destinations::{destinations, spelled};
 pub use egress::{BanSettings, Between, EgressList, EgressPolicy, EgressSettings, Reach};
-pub use entry::{Entry, NamedEntry};
+pub use entry::{Entries, Entry, NamedEntry};
 pub use outbound::{
     ContactLogSettings, DestinationLimit, OutboundProfile, OutboundSettings, PacketSockets,
 };

@@ -115,7 +115,7 @@ fn banned_by<'a>(
     lists: &'a [BanList],
     address: IpAddr,
 ) -> Option<(&'a str, IpNet)> {
-    let always = &policy.egress.reach.always;
+    let always = &policy.egress.reach.always.nets;
     if always.iter().any(|entry| entry.net.contains(&address)) {
         return None;
     }

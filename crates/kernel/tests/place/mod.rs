@@ -50,13 +50,8 @@ impl Place {
             outbound: OutboundLimits {
                 in_flight: 16,
                 failed: 20,
-                per: Duration::from_secs(600),
-                rate: 1_000,
-                block: Duration::from_secs(600),
-                deny_packet_sockets: false,
-                log: false,
-                unique: 0,
                 lookback: Duration::from_secs(30),
+                ..OutboundLimits::DEFAULT
             },
             fileless_kill: false,
             unscanned_kill: false,

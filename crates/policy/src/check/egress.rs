@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::Checker;
 use crate::{
     BanSettings, Between, EgressList, EgressSettings, Reach,
-    entry::{Entry, Place, entry_or_name, net_of, net_or_name},
+    entry::{Entries, Place, entry_or_name, net_of, net_or_name},
     raw::{RawEgress, RawWidest},
 };
 
@@ -32,12 +32,10 @@ const WIDEST: Widest = Widest { v4: 8, v6: 16 };
 impl Checker {
     pub(super) fn egress(&mut self, raw: RawEgress) -> EgressSettings {
         let line = raw.policy.as_ref().map_or(0, line_of);
-        let (allow, names) = Place::apart(self.entries(raw.allow, &[], entry_or_name));
         let reach = Reach {
             policy: raw.policy.map(|policy| policy.value).unwrap_or_default(),
-            allow,
-            names,
-            always: self.entries(raw.always, &ALWAYS, Entry::parse),
+            allow: Entries::of(self.entries(raw.allow, &[], entry_or_name)),
+            always: Entries::of(self.entries(raw.always, &ALWAYS, entry_or_name)),
             never: self.entries(raw.never, &NEVER, net_of),
             between: raw.between_workloads.map(|it| it.value).unwrap_or_default(),
             workload_networks: self.entries(raw.workload_networks, &[], net_of),
@@ -84,7 +82,6 @@ impl Checker {
         let reach = Reach {
             policy: policy.unwrap_or(old.policy),
             allow: if allow { own.reach.allow } else { old.allow },
-            names: if allow { own.reach.names } else { old.names },
             always: if always { own.reach.always } else { old.always },
             never: if never { own.reach.never } else { old.never },
             between: between.unwrap_or(old.between),
@@ -121,11 +118,13 @@ impl Checker {
 
     /// The kernel tells so many names apart, and of those that a name falls under at once.
     pub(super) fn refuse_many_names(&mut self, lists: &[EgressList]) {
-        let entries: usize = lists.iter().map(|list| list.names.len()).sum();
-        let patterns: BTreeSet<&String> = lists.iter().flat_map(|list| list.names.keys()).collect();
+        let names = |list: &EgressList| list.reached.names.len() + list.always.names.len();
+        let entries: usize = lists.iter().map(names).sum();
+        let patterns = lists.iter().flat_map(|list| list.reached.names.keys());
+        let patterns: BTreeSet<&String> = patterns.collect();
         if patterns.len() > MOST_NAMES || entries > 2 * MOST_NAMES {
             let message = format!(
-                "`allow` has more than {MOST_NAMES} names, or overrides have twice as many"
+                "`allow` and `always` have more than {MOST_NAMES} names, or overrides have twice as many"
             );
             self.problem(0, message, "allow what is below a name: *.example.org");
             return;
@@ -134,7 +133,7 @@ impl Checker {
             let wider = patterns.iter().filter(|wide| covers(wide, pattern)).count();
             if wider > MOST_WIDER {
                 let message = format!(
-                    "`{pattern}` falls under {wider} names of `allow`, and the kernel tells {MOST_WIDER} apart"
+                    "`{pattern}` falls under {wider} names of `allow` and `always`, and the kernel tells {MOST_WIDER} apart"
                 );
                 self.problem(0, message, "leave out those in between");
             }
@@ -187,9 +186,8 @@ pub(super) fn no_egress() -> EgressSettings {
         response: Response::Observe,
         reach: Reach {
             policy: crate::EgressPolicy::Open,
-            allow: Vec::new(),
-            names: Vec::new(),
-            always: Vec::new(),
+            allow: Entries::default(),
+            always: Entries::default(),
             never: Vec::new(),
             between: Between::Allow,
             workload_networks: Vec::new(),
