@@ -11,5 +11,9 @@ pub fn outbound(event: OutboundEvent) -> Finding {
         scan: Some(event.scan),
         ..Evidence::default()
     };
-    network::finding(Guard::Outbound, event.sender, evidence)
+    let mut finding = network::finding(Guard::Outbound, event.sender, evidence);
+    // A socket that was not made leads nowhere, nor does a frame without an IP packet.
+    let destination = &mut finding.evidence.destination;
+    destination.take_if(|destination| destination.address.is_unspecified());
+    finding
 }

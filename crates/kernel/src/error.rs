@@ -50,6 +50,17 @@ pub enum KernelError {
         /// What can be had.
         largest: usize,
     },
+    /// The kernel has no BPF LSM, or it is not switched on.
+    #[error(
+        "BPF LSM is not among the active security modules ({active}): boot with `lsm={active},bpf`"
+    )]
+    NoBpfLsm {
+        /// Those that are.
+        active: String,
+    },
+    /// The kernel takes programs of BPF LSM and does not call them.
+    #[error("this kernel attaches programs of BPF LSM and does not run them")]
+    BpfLsmNeverRuns,
     /// Anything libbpf says.
     #[error("cannot {what}: {source}")]
     Libbpf {

@@ -18,6 +18,7 @@ use crate::{
     network_cookie::network_cookie,
     object::{EGRESS, Embedded, OUTBOUND, POOL},
     outbound,
+    packet_socket::PacketSocket,
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     programs::{Loaded, OnCgroup, Programs},
     statistics,
@@ -65,6 +66,8 @@ pub struct Kernel {
     randomx: Result<Programs, KernelError>,
     /// So does each of these: guards that look at sockets and packets.
     network: BTreeMap<Guard, Result<OnCgroup, KernelError>>,
+    /// What the guard `outbound` has beside it, where the kernel runs it.
+    packet_socket: Option<PacketSocket>,
     /// Network devices that these are on.
     devices: BTreeSet<u32>,
     filters: bool,
@@ -106,6 +109,10 @@ impl Kernel {
             Some((*guard, loaded))
         });
         let network = network.collect();
+        let packet_socket = options
+            .network
+            .contains(&Guard::Outbound)
+            .then(|| PacketSocket::load(variants, &pins, instance));
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -114,6 +121,7 @@ impl Kernel {
             scope,
             randomx,
             network,
+            packet_socket,
             devices: BTreeSet::new(),
             filters: options.filters,
             instance,
@@ -142,6 +150,11 @@ impl Kernel {
         }
     }
 
+    /// Why packet sockets are not refused where they are made, where they are not and the guard `outbound` is there.
+    pub fn packet_socket_failure(&self) -> Option<&KernelError> {
+        self.packet_socket.as_ref()?.failure()
+    }
+
     /// Whether some guard looks at frames, see [`Kernel::judge_frames`].
     pub fn judges_frames(&self) -> bool {
         [Guard::Egress, Guard::Outbound]
@@ -162,6 +175,9 @@ impl Kernel {
         self.command.attach(&self.pins, self.instance)?;
         for programs in self.network.values_mut().flatten() {
             programs.attach(&self.pins, self.instance)?;
+        }
+        if let Some(packet_socket) = &mut self.packet_socket {
+            packet_socket.attach(&self.pins, self.instance);
         }
         self.take_over()
     }
@@ -242,6 +258,9 @@ impl Kernel {
         for programs in self.network.values_mut().flatten() {
             programs.detach();
         }
+        if let Some(packet_socket) = &mut self.packet_socket {
+            packet_socket.detach();
+        }
         self.detach_sensor();
         Ok(())
     }
@@ -298,6 +317,10 @@ impl Kernel {
         let attached = matches!(&self.randomx, Ok(programs) if !programs.links.is_empty());
         self.randomx = loaded.randomx;
         self.network = network;
+        if let Some(packet_socket) = &mut self.packet_socket {
+            *packet_socket = PacketSocket::load(variants, &self.pins, instance);
+            packet_socket.attach(&self.pins, instance);
+        }
         let devices = std::mem::take(&mut self.devices);
         self.judge_frames(&devices)?;
         if attached {

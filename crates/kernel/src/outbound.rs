@@ -40,7 +40,7 @@ pub struct OutboundLimits {
     pub rate: u32,
     /// For how long whoever scans makes none.
     pub block: Duration,
-    /// No frame of a packet socket leaves a network of a workload's own, whatever it is.
+    /// Neither packet nor raw sockets are made, and no frame of the former leaves a network of a workload's own, whatever it is.
     pub deny_packet_sockets: bool,
     /// First contacts are handed out by [`crate::Kernel::contacts`].
     pub log: bool,

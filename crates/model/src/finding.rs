@@ -76,7 +76,7 @@ pub struct Evidence {
 pub struct ScanEvidence {
     /// Which limit was passed: `unanswered` (far more failed than was answered), or `failures` (too many failed, whatever
     /// was answered). `unique-destinations`: a process connected to too many. `packet-socket`: none, it sends frames by a
-    /// packet socket.
+    /// packet socket, or wants to make one. `raw-socket`: none, it wants to make a raw socket.
     pub limit: String,
     /// One process alone; else its whole workload.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
