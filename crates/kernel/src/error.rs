@@ -58,6 +58,9 @@ pub enum KernelError {
         /// Those that are.
         active: String,
     },
+    /// The kernel refuses what it allows for other programs.
+    #[error("this kernel refuses programs of BPF LSM, and takes others")]
+    BpfLsmRefused,
     /// The kernel takes programs of BPF LSM and does not call them.
     #[error("this kernel attaches programs of BPF LSM and does not run them")]
     BpfLsmNeverRuns,

@@ -26,7 +26,7 @@ impl PacketSocket {
     /// Loads it, unless it is known not to be called.
     pub(crate) fn load(variants: &[Variant], pins: &Pins, instance: u64) -> Self {
         let load = || Programs::load(&PACKET_SOCKET, variants, pins, instance, &[]);
-        Self(require_module().and_then(|()| load()))
+        Self(require_module().and_then(|()| load().map_err(refused)))
     }
 
     /// Attaches and pins it, where it is called then.
@@ -66,7 +66,8 @@ pub(crate) fn probe() -> Result<(), KernelError> {
         instance: 0,
         table_bytes: 0,
     }
-    .load()?;
+    .load()
+    .map_err(refused)?;
     let links = object.progs_mut().map(|program| program.attach());
     let _links = links
         .collect::<Result<Vec<_>, _>>()
@@ -84,6 +85,14 @@ fn require_module() -> Result<(), KernelError> {
             active: active.trim().to_owned(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Whoever gets here has loaded other programs.
+fn refused(error: KernelError) -> KernelError {
+    match error {
+        KernelError::NoPrivileges { .. } => KernelError::BpfLsmRefused,
+        other => other,
     }
 }
 
