@@ -253,7 +253,7 @@ if [ $refused = 1 ]; then
 	writes refusal-of-a-packet-socket-is-recorded '"denied".*"comm":"makes".*"limit":"packet-socket"' hayward events --json
 else
 	start_agent --config $packets
-	writes what-is-missing-is-told 'outbound +degraded +packet sockets are made all the same' hayward status
+	writes what-is-missing-is-told 'outbound +degraded: packet sockets are made all the same' hayward status
 	exits packet-socket-is-made 0 makes_in /test/box packet
 fi
 exits raw-socket-is-refused 1 makes_in /test/box raw
