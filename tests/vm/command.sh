@@ -252,7 +252,7 @@ if [ $refused = 1 ]; then
 	esac
 	writes refusal-of-a-packet-socket-is-recorded '"denied".*"comm":"makes".*"limit":"packet-socket"' hayward events --json
 else
-	start_agent --config $packets
+	answers --config $packets
 	writes what-is-missing-is-told 'outbound +degraded: packet sockets are made all the same' hayward status
 	exits packet-socket-is-made 0 makes_in /test/box packet
 fi
@@ -274,7 +274,7 @@ exits who-wants-a-raw-socket-is-killed 137 makes_in /test/box raw stays
 [ $refused = 1 ] && exits who-wants-a-packet-socket-is-killed 137 makes_in /test/box packet stays
 end_agent KILL
 exits packet-socket-without-an-agent $refused makes_in /test/box packet
-start_agent --config $packets
+answers --config $packets
 writes packets-next-agent-adopts '"adopted": true' hayward status --json
 exits packet-socket-with-the-next-agent $refused makes_in /test/box packet
 end_agent TERM

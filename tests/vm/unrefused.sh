@@ -14,7 +14,7 @@ makes_in() { # PATH OF A CGROUP, SOCKET
 	sh -c 'echo $$ > "$0/cgroup.procs" && exec makes "$1"' "$cgroups$1" "$2"
 }
 is_degraded() { # NAME WHY
-	start_agent --config $settings
+	answers --config $settings
 	writes "$1" "outbound +degraded: packet sockets are made all the same.*; $2" hayward status
 	exits "$1-and-packet-sockets-are-made" 0 makes_in /test/box packet
 	exits "$1-and-raw-ones-are-not" 1 makes_in /test/box raw
