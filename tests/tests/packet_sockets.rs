@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(holder(&record), (&"python3".into(), &"raw-socket".into()));
         assert_eq!(record["process"]["pid"].to_string(), workload.does("pid"));
         assert!(record["evidence"]["destination"].is_null(), "{record}");
+        assert_eq!(record["evidence"]["judged_at"], "socket", "{record}");
         let (status, reason) = node.status();
         let refused = node.refuses_packet_sockets();
         assert_eq!(status, if refused { "enforcing" } else { "degraded" });

@@ -14,9 +14,6 @@ use crate::{agent::Agent, outbound::has_limit, pipeline::Pipeline, process};
 const MOST_PROCESSES: usize = 1_024;
 const MOST_FILES: usize = 4_096;
 
-/// What settings deny and is not refused where BPF LSM does nothing.
-const UNREFUSED: &str = "packet sockets are made all the same, and what they send is dropped where a container's own network meets the host's alone: take CAP_NET_RAW from workloads that are in the host's network or reach others by macvlan or ipvlan";
-
 impl Agent {
     /// What is missing of what settings deny to packet sockets, where something is.
     pub(crate) fn unrefused(&self, policy: &Policy) -> Option<String> {
@@ -27,8 +24,21 @@ impl Agent {
         let why = self.with_kernel(|kernel: &mut Kernel| {
             Ok(kernel.packet_socket_failure().map(ToString::to_string))
         });
-        Some(format!("{UNREFUSED}; {}", why.ok()??))
+        let unseen = self.frames_unseen.lock().ok();
+        let unseen = unseen.and_then(|unseen| unseen.clone());
+        Some(what_is_missing(unseen.as_deref(), &why.ok()??))
     }
+}
+
+/// The same in words: why frames leave unseen, where they do, and why BPF LSM does nothing.
+fn what_is_missing(unseen: Option<&str>, why: &str) -> String {
+    let sent = match unseen {
+        None => {
+            "what they send is dropped where a container's own network meets the host's alone: take CAP_NET_RAW from workloads that are in the host's network or reach others by macvlan or ipvlan".to_owned()
+        }
+        Some(unseen) => format!("what they send leaves: {unseen}"),
+    };
+    format!("packet sockets are made all the same, and {sent}; {why}")
 }
 
 /// Whether it is about a packet or a raw socket, whatever is sent by it.
@@ -123,6 +133,15 @@ mod tests {
         for other in ["pipe:[4711]", "/dev/null", "socket:[x]", "socket:[1"] {
             assert_eq!(socket(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_more_where_frames_are_not_seen_either() {
+        let dropped = what_is_missing(None, "no LSM");
+        assert!(dropped.contains("is dropped where") && dropped.ends_with("; no LSM"));
+        let unseen = what_is_missing(Some("it is elsewhere"), "no LSM");
+        assert!(unseen.ends_with("what they send leaves: it is elsewhere; no LSM"));
+        assert!(!unseen.contains("dropped"));
     }
 
     #[test]

@@ -6,8 +6,10 @@ use crate::network;
 
 /// The finding of somebody who scans.
 pub fn outbound(event: OutboundEvent) -> Finding {
+    let refused_socket = event.scan.by_process && event.scan.limit.ends_with("-socket");
+    let judged_at = if refused_socket { "socket" } else { "packet" };
     let evidence = Evidence {
-        judged_at: Some("packet".to_owned()),
+        judged_at: Some(judged_at.to_owned()),
         scan: Some(event.scan),
         ..Evidence::default()
     };

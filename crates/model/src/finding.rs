@@ -30,7 +30,8 @@ pub struct Finding {
 /// Facts beside the process itself, for `explain`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Where it was judged: `exec` (kernel, before the first instruction) or `scan` (running process).
+    /// Where it was judged: `exec` (kernel, before the first instruction), `scan` (running process), or of guards on the network
+    /// `connect`, `send`, `packet` or `socket` (where it is made).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_at: Option<String>,
     /// Offset just past the match in the whole command line.
