@@ -14,9 +14,17 @@ use object::{
     elf,
 };
 
-const OBJECTS: [&str; 6] = ["command", "egress", "outbound", "pool", "randomx", "scope"];
+const OBJECTS: [&str; 7] = [
+    "command",
+    "egress",
+    "outbound",
+    "packet_socket",
+    "pool",
+    "randomx",
+    "scope",
+];
 /// These repeat nothing, so one variant does for all kernels.
-const ONCE: [&str; 3] = ["egress", "outbound", "pool"];
+const ONCE: [&str; 4] = ["egress", "outbound", "packet_socket", "pool"];
 /// Each object is there for kernels with bpf_loop and, by the define of bpf/repeat.h, for those without.
 const VARIANTS: [(&str, &[&str]); 2] = [
     ("bpf.o", &[]),

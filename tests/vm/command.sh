@@ -12,7 +12,7 @@ journal: { path: /var/lib/journal-test }
 END
 mkdir -p $cgroups/test/box/inner $cgroups/test/box/alone $cgroups/test/outside $cgroups/other
 
-hayward probe
+hayward probe | tee /tmp/probe
 
 echo "== in a scope of the test's own"
 export HAYWARD_TEST=1
@@ -226,6 +226,61 @@ exits release-who-scanned 0 hayward release /test/box
 writes it-begins-anew '^6 3$' scan /test/box
 end_agent TERM
 exits outbound-uninstall 0 hayward uninstall --config /test/outbound.yaml
+
+echo "== who makes packets by itself"
+packets=/test/packets.yaml
+packets_are() { # HOW SETTINGS HAVE IT
+	sed "s/command:.*/command: { rules: [builtin] }, outbound: { packet_sockets: $1 } }/" $settings >$packets
+}
+makes_in() { # PATH OF A CGROUP, SOCKET, WAY
+	sh -c 'echo $$ > "$0/cgroup.procs" && exec makes "$@"' "$cgroups$1" "$2" "$3"
+}
+refused=0
+grep -q '^lsm  *yes' /tmp/probe && refused=1
+case "$(uname -m) $(uname -r)" in
+"x86_64 5.1"[1-9]* | "x86_64 6."*) writes bpf-lsm-runs "^1$" echo $refused ;;
+esac
+packets_are deny
+if [ $refused = 1 ]; then
+	enforces denied-packets-enforce --config $packets
+	exits packet-socket-is-refused 1 makes_in /test/box packet
+	exits packet-socket-is-refused-below 1 makes_in "$deep" packet
+	exits xdp-socket-is-refused 1 makes_in /test/box xdp
+	[ "$(uname -m)" = x86_64 ] && exits packet-socket-of-32-bits-is-refused 1 makes_in /test/box packet narrow
+	case "$(uname -r)" in
+	6.*) exits packet-socket-by-io-uring-is-refused 1 makes_in /test/box packet uring ;;
+	esac
+	writes refusal-of-a-packet-socket-is-recorded '"denied".*"comm":"makes".*"limit":"packet-socket"' hayward events --json
+else
+	answers --config $packets
+	writes what-is-missing-is-told 'outbound +degraded: packet sockets are made all the same' hayward status
+	exits packet-socket-is-made 0 makes_in /test/box packet
+fi
+exits raw-socket-is-refused 1 makes_in /test/box raw
+exits raw-socket-of-ipv6-is-refused 1 makes_in /test/box raw6
+writes refusal-of-a-raw-socket-is-recorded '"denied".*"comm":"makes".*"limit":"raw-socket"' hayward events --json
+exits beside-the-workload-a-packet-socket-is-made 0 makes_in / packet
+exits beside-the-workload-a-raw-socket-is-made 0 makes_in /test/outside raw
+exits switch-outbound-off 0 hayward off --guard outbound
+exits while-off-a-packet-socket-is-made 0 makes_in /test/box packet
+exits switch-outbound-on 0 hayward on --guard outbound
+packets_are observe
+exits reload-to-observe 0 hayward reload
+exits observed-packet-socket-is-made 0 makes_in /test/box packet
+exits observed-raw-socket-is-made 0 makes_in /test/box raw
+packets_are kill
+exits reload-to-kill 0 hayward reload
+exits who-wants-a-raw-socket-is-killed 137 makes_in /test/box raw stays
+[ $refused = 1 ] && exits who-wants-a-packet-socket-is-killed 137 makes_in /test/box packet stays
+end_agent KILL
+exits packet-socket-without-an-agent $refused makes_in /test/box packet
+answers --config $packets
+writes packets-next-agent-adopts '"adopted": true' hayward status --json
+exits packet-socket-with-the-next-agent $refused makes_in /test/box packet
+end_agent TERM
+exits packets-uninstall 0 hayward uninstall --config $packets
+exits packet-socket-after-uninstall 0 makes_in /test/box packet
+exits raw-socket-after-uninstall 0 makes_in /test/box raw
 launcher=""
 
 echo "== where rounding alone is evidence"

@@ -126,6 +126,16 @@ enforces() { # NAME ARGUMENT...
 	exit 1
 }
 
+# An agent that may be less than enforcing.
+answers() { # ARGUMENT...
+	start_agent "$@"
+	for _ in $(seq 600); do
+		hayward status >/dev/null 2>&1 && return
+		sleep 0.2
+	done
+	show_agent
+}
+
 end_agent() { # SIGNAL
 	kill "-$1" "$agent"
 	wait "$agent"

@@ -321,6 +321,12 @@ impl Agent {
         if let Some((status, reason)) = unproven.get(&guard).cloned() {
             return (status, Some(reason));
         }
+        drop(unproven);
+        if guard == Guard::Outbound
+            && let Some(reason) = self.unrefused(&policy)
+        {
+            return (GuardStatus::Degraded, Some(reason));
+        }
         match policy.guard_mode(guard) {
             (Mode::Enforce, notice) => (GuardStatus::Enforcing, notice),
             (Mode::Observe, notice) => (GuardStatus::Observing, notice),

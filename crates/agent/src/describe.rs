@@ -7,7 +7,7 @@ use hayward_rules::{
     table::{CommandTable, Cut},
 };
 
-use crate::{clock, outbound::has_limit, veil::Veil};
+use crate::{clock, outbound::has_limit, packet_sockets::of_socket, veil::Veil};
 
 /// What was to be reached, by name or by address, or the banned string that was found: in the line, or where the match lies past what was kept of
 /// it, in the window.
@@ -108,6 +108,8 @@ fn decided_by_setting(finding: &Finding) -> Option<(&'static str, &'static str)>
     if finding.guard == Guard::Outbound {
         let reason = if has_limit(finding, "unique-destinations") {
             "it connected to more different destinations than settings allow a process"
+        } else if of_socket(finding) {
+            "it makes its packets itself, by a raw or packet socket"
         } else {
             "its first contacts with others are those of somebody who scans"
         };

@@ -14,6 +14,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::{
     agent::Agent,
     network::{admits, is_canary},
+    packet_sockets::{kill_where_wanted, of_socket},
     pipeline::Pipeline,
 };
 
@@ -141,12 +142,13 @@ impl Pipeline {
         if finding.process.pid == 0 {
             self.name_holder(&mut finding);
         }
+        kill_where_wanted(&mut finding, self.policy().outbound.packet_sockets);
         // The kernel refuses the connect, and what its settings lead to is still to be done.
         if has_limit(&finding, "unique-destinations") && finding.done == Some(Action::Denied) {
             finding.done = None;
         }
         let kills = finding.response == Some(Response::Kill);
-        if of_packet_socket(&finding) && !kills && !admits(&self.refusals, finding.cgroup_id) {
+        if of_socket(&finding) && !kills && !admits(&self.refusals, finding.cgroup_id) {
             return;
         }
         if let Some(scan) = &mut finding.evidence.scan
@@ -156,11 +158,6 @@ impl Pipeline {
         }
         self.conclude_sent(finding);
     }
-}
-
-/// Whether it is about frames of a packet socket, whatever their destination is.
-pub(crate) fn of_packet_socket(finding: &Finding) -> bool {
-    has_limit(finding, "packet-socket")
 }
 
 /// Whether it was found by this limit.

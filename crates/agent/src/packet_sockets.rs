@@ -1,20 +1,62 @@
-//! Whose packet socket it is. The kernel says of a frame from which cgroup it comes, and not from which process: that one is
-//! looked for among those in the cgroup.
+//! What settings say of packet and raw sockets, and whose they are. The kernel says of a frame from which cgroup it comes, and not
+//! from which process: that one is looked for among those in the cgroup.
 
 use std::{collections::HashMap, collections::HashSet, fs, os::unix::ffi::OsStrExt};
 
-use hayward_model::{Action, Finding, Response};
-use hayward_policy::PacketSockets;
+use hayward_kernel::Kernel;
+use hayward_model::{Action, Finding, Guard, Mode, Response};
+use hayward_policy::{PacketSockets, Policy};
 use hayward_workload::in_time;
 
-use crate::{outbound::of_packet_socket, pipeline::Pipeline, process};
+use crate::{agent::Agent, outbound::has_limit, pipeline::Pipeline, process};
 
 /// Processes that are looked at, and open files of each.
 const MOST_PROCESSES: usize = 1_024;
 const MOST_FILES: usize = 4_096;
 
+impl Agent {
+    /// What is missing of what settings deny to packet sockets, where something is.
+    pub(crate) fn unrefused(&self, policy: &Policy) -> Option<String> {
+        let denied = policy.outbound.packet_sockets != PacketSockets::Observe;
+        if !denied || policy.guard_mode(Guard::Outbound).0 == Mode::Observe {
+            return None;
+        }
+        let why = self.with_kernel(|kernel: &mut Kernel| {
+            Ok(kernel.packet_socket_failure().map(ToString::to_string))
+        });
+        let unseen = self.frames_unseen.lock().ok();
+        let unseen = unseen.and_then(|unseen| unseen.clone());
+        Some(what_is_missing(unseen.as_deref(), &why.ok()??))
+    }
+}
+
+/// The same in words: why frames leave unseen, where they do, and why BPF LSM does nothing.
+fn what_is_missing(unseen: Option<&str>, why: &str) -> String {
+    let sent = match unseen {
+        None => {
+            "what they send is dropped where a container's own network meets the host's alone: take CAP_NET_RAW from workloads that are in the host's network or reach others by macvlan or ipvlan".to_owned()
+        }
+        Some(unseen) => format!("what they send leaves: {unseen}"),
+    };
+    format!("packet sockets are made all the same, and {sent}; {why}")
+}
+
+/// Whether it is about a packet or a raw socket, whatever is sent by it.
+pub(crate) fn of_socket(finding: &Finding) -> bool {
+    has_limit(finding, "packet-socket") || has_limit(finding, "raw-socket")
+}
+
+/// Has the process killed that was refused a socket, or its frames, where settings say so and it is known.
+pub(crate) fn kill_where_wanted(finding: &mut Finding, settings: PacketSockets) {
+    let is_denied = of_socket(finding) && finding.done == Some(Action::Denied);
+    if settings == PacketSockets::Kill && is_denied && finding.process.pid != 0 {
+        finding.done = None;
+        finding.response = Some(Response::Kill);
+    }
+}
+
 impl Pipeline {
-    /// Names the process that holds a packet socket, where it is found. It is killed where settings say so.
+    /// Names the process that holds a packet socket, where it is found.
     pub(crate) fn name_holder(&self, finding: &mut Finding) {
         let cgroup = finding.cgroup_id;
         let members = self.cgroups.lock().ok().and_then(|mut cgroups| {
@@ -31,11 +73,6 @@ impl Pipeline {
         process.start_boot_ns = running.start_boot_ns;
         process.uid = running.uid;
         process.comm = running.comm;
-        let kill = self.policy().outbound.packet_sockets == PacketSockets::Kill;
-        if kill && of_packet_socket(finding) && finding.done == Some(Action::Denied) {
-            finding.done = None;
-            finding.response = Some(Response::Kill);
-        }
     }
 }
 
@@ -96,6 +133,15 @@ mod tests {
         for other in ["pipe:[4711]", "/dev/null", "socket:[x]", "socket:[1"] {
             assert_eq!(socket(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_more_where_frames_are_not_seen_either() {
+        let dropped = what_is_missing(None, "no LSM");
+        assert!(dropped.contains("is dropped where") && dropped.ends_with("; no LSM"));
+        let unseen = what_is_missing(Some("it is elsewhere"), "no LSM");
+        assert!(unseen.ends_with("what they send leaves: it is elsewhere; no LSM"));
+        assert!(!unseen.contains("dropped"));
     }
 
     #[test]

@@ -6,10 +6,16 @@ use crate::network;
 
 /// The finding of somebody who scans.
 pub fn outbound(event: OutboundEvent) -> Finding {
+    let refused_socket = event.scan.by_process && event.scan.limit.ends_with("-socket");
+    let judged_at = if refused_socket { "socket" } else { "packet" };
     let evidence = Evidence {
-        judged_at: Some("packet".to_owned()),
+        judged_at: Some(judged_at.to_owned()),
         scan: Some(event.scan),
         ..Evidence::default()
     };
-    network::finding(Guard::Outbound, event.sender, evidence)
+    let mut finding = network::finding(Guard::Outbound, event.sender, evidence);
+    // A socket that was not made leads nowhere, nor does a frame without an IP packet.
+    let destination = &mut finding.evidence.destination;
+    destination.take_if(|destination| destination.address.is_unspecified());
+    finding
 }

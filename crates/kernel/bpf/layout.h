@@ -116,7 +116,7 @@ enum cell {
 	CELL_OUTBOUND_RATE,   /* first contacts a minute */
 	CELL_OUTBOUND_BLOCK,  /* ns for which whoever scans makes no first contact */
 	CELL_OFF_POOL,	      /* as CELL_OFF_COMMAND */
-	CELL_PACKET_SOCKETS,  /* what becomes of frames of packet sockets: PACKET_SOCKETS_* */
+	CELL_PACKET_SOCKETS,  /* what becomes of packet and raw sockets: PACKET_SOCKETS_* */
 	CELL_OUTBOUND_LOG,    /* not 0: first contacts are handed to the agent, for its log */
 	CELL_EGRESS_NAMES,    /* not 0: lists allow or ban names, so that questions and answers of DNS are looked at */
 	CELL_HOST_NETWORK,    /* the cookie of the network that is the host's; 0 is the first one's */
@@ -200,6 +200,7 @@ enum counter {
 	COUNT_OUTBOUND_LOG_LOST,
 	COUNT_EGRESS_LEARNT, /* addresses that became known by an allowed name */
 	COUNT_EGRESS_LEARNT_FULL, /* of those, what found no room */
+	COUNT_OUTBOUND_ASKED, /* sockets of no type that were asked for, as BPF LSM tells: so the agent sees whether it tells */
 	COUNT_MAX,
 };
 

@@ -4,7 +4,8 @@
  *
  * on_departure decides, for whatever socket of an IP protocol a packet comes from, and on_outbound_frame for packet
  * sockets; on_contact and on_datagram give an error at once to whoever is blocked already, and know the process. What is
- * established, and what answers, goes on. */
+ * established, and what answers, goes on. Where settings say so, on_outbound_socket refuses raw sockets, as packet_socket.bpf.c
+ * does packet sockets. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -13,6 +14,7 @@
 #include "contacts.h"
 #include "contact_log.h"
 #include "destinations.h"
+#include "raw_sockets.h"
 #include "silence.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -87,20 +89,21 @@ int on_datagram6(struct bpf_sock_addr *wanted)
 	return reach(wanted, &target, false);
 }
 
-/* Who made a socket: raw ones connect to nobody. */
+/* Who makes a socket: raw ones connect to nobody. */
 SEC("cgroup/sock_create")
 int on_outbound_socket(struct bpf_sock *socket)
 {
-	u64 cgroup = 0;
-	u32 policy;
+	struct origin origin = {};
 
 	if (is_off(CELL_OFF_OUTBOUND))
 		return ALLOW;
-	policy = current_policy(&cgroup);
-	if (!(policy & POLICY_OUTBOUND_ON))
+	origin.policy = current_policy(&origin.cgroup);
+	if (!is_judged(&origin))
 		return ALLOW;
-	make_owner(socket, cgroup, policy);
-	return ALLOW;
+	make_owner(socket, origin.cgroup, origin.policy);
+	if (socket->type != SOCK_RAW || !packet_sockets_are_denied())
+		return ALLOW;
+	return make_raw(&origin, OUTBOUND_RAW_SOCKET, socket->protocol);
 }
 
 /* Whether its packets may be first contacts: of a connection, only what opens it is. */

@@ -25,8 +25,9 @@ enum outbound_reason {
 	OUTBOUND_UNANSWERED = 1, /* the walk's: far more failed than was answered */
 	OUTBOUND_FAILURES,	 /* too many failed, whatever else was answered */
 	OUTBOUND_PROOF,		 /* the agent asked for it, to see that packets are stopped */
-	OUTBOUND_PACKET_SOCKET,	 /* none: it sends frames by a packet socket */
+	OUTBOUND_PACKET_SOCKET,	 /* none: it sends frames by a packet socket, or wants to make one */
 	OUTBOUND_DESTINATIONS,	 /* a process connected to more different ones than CELL_OUTBOUND_UNIQUE */
+	OUTBOUND_RAW_SOCKET,	 /* none: it wants to make a raw socket */
 };
 
 /* CELL_PACKET_SOCKETS. */

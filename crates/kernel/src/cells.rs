@@ -65,7 +65,7 @@ pub enum Cell {
     OutboundBlock,
     /// As `OffCommand`, for the `pool` guard.
     OffPool,
-    /// What becomes of frames of packet sockets: 0 = judged as other packets are, 1 = denied.
+    /// What becomes of packet and raw sockets: 0 = what they send is judged as other packets are, 1 = denied.
     PacketSockets,
     /// Not 0: first contacts are handed to the agent, for its log.
     OutboundLog,

@@ -108,6 +108,8 @@ pub struct Counters {
     pub egress_learnt: u64,
     /// Of those, what found no room.
     pub egress_learnt_full: u64,
+    /// Sockets of no type that were asked for, as BPF LSM tells: so it is seen whether it does.
+    pub outbound_asked: u64,
 }
 
 /// What the `randomx` guard's sensor saw on one processor.
@@ -122,7 +124,7 @@ pub struct RoundingCounts {
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 49] = [
+const NAMES: [&str; 50] = [
     "checked",
     "out_of_scope",
     "off",
@@ -172,6 +174,7 @@ const NAMES: [&str; 49] = [
     "outbound_log_lost",
     "egress_learnt",
     "egress_learnt_full",
+    "outbound_asked",
 ];
 
 impl Counters {
@@ -216,7 +219,7 @@ impl Counters {
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 49] {
+    fn in_order(&mut self) -> [&mut u64; 50] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -267,6 +270,7 @@ impl Counters {
             &mut self.outbound_log_lost,
             &mut self.egress_learnt,
             &mut self.egress_learnt_full,
+            &mut self.outbound_asked,
         ]
     }
 }

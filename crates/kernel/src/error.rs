@@ -62,6 +62,20 @@ pub enum KernelError {
         /// How many may be.
         most: usize,
     },
+    /// The kernel has no BPF LSM, or it is not switched on.
+    #[error(
+        "BPF LSM is not among the active security modules ({active}): boot with `lsm={active},bpf`"
+    )]
+    NoBpfLsm {
+        /// Those that are.
+        active: String,
+    },
+    /// The kernel refuses what it allows for other programs.
+    #[error("this kernel refuses programs of BPF LSM, and takes others")]
+    BpfLsmRefused,
+    /// The kernel takes programs of BPF LSM and does not call them.
+    #[error("this kernel attaches programs of BPF LSM and does not run them")]
+    BpfLsmNeverRuns,
     /// Anything libbpf says.
     #[error("cannot {what}: {source}")]
     Libbpf {

@@ -11,13 +11,14 @@ use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{MapCore, MapFlags};
 
 use crate::{
-    Cell, Cells, Counters, EventStream, KernelError, Outbound, OutboundLimits, Pins,
-    RoundingCounts, RunTime, Sightings, Variant,
+    Cell, Cells, Counters, EventStream, KernelError, OutboundLimits, Pins, RoundingCounts, RunTime,
+    Sightings, Variant,
     error::Doing,
     frames,
     network_cookie::network_cookie,
     object::{EGRESS, Embedded, OUTBOUND, POOL},
     outbound,
+    packet_socket::PacketSocket,
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     programs::{Loaded, OnCgroup, Programs},
     statistics,
@@ -57,14 +58,16 @@ pub struct KernelOptions {
 /// The kernel side of a running agent. Dropping it leaves everything in force.
 #[derive(Debug)]
 pub struct Kernel {
-    pins: Pins,
+    pub(crate) pins: Pins,
     cells: Cells,
     command: Programs,
     scope: Programs,
     /// Its failure concerns its guard alone.
     randomx: Result<Programs, KernelError>,
     /// So does each of these: guards that look at sockets and packets.
-    network: BTreeMap<Guard, Result<OnCgroup, KernelError>>,
+    pub(crate) network: BTreeMap<Guard, Result<OnCgroup, KernelError>>,
+    /// What the guard `outbound` has beside it, where the kernel runs it.
+    packet_socket: Option<PacketSocket>,
     /// Network devices that these are on.
     devices: BTreeSet<u32>,
     filters: bool,
@@ -106,6 +109,10 @@ impl Kernel {
             Some((*guard, loaded))
         });
         let network = network.collect();
+        let packet_socket = options
+            .network
+            .contains(&Guard::Outbound)
+            .then(|| PacketSocket::load(variants, &pins, instance));
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -114,6 +121,7 @@ impl Kernel {
             scope,
             randomx,
             network,
+            packet_socket,
             devices: BTreeSet::new(),
             filters: options.filters,
             instance,
@@ -142,6 +150,11 @@ impl Kernel {
         }
     }
 
+    /// Why packet sockets are not refused where they are made, where they are not and the guard `outbound` is there.
+    pub fn packet_socket_failure(&self) -> Option<&KernelError> {
+        self.packet_socket.as_ref()?.failure()
+    }
+
     /// Whether some guard looks at frames, see [`Kernel::judge_frames`].
     pub fn judges_frames(&self) -> bool {
         [Guard::Egress, Guard::Outbound]
@@ -162,6 +175,9 @@ impl Kernel {
         self.command.attach(&self.pins, self.instance)?;
         for programs in self.network.values_mut().flatten() {
             programs.attach(&self.pins, self.instance)?;
+        }
+        if let Some(packet_socket) = &mut self.packet_socket {
+            packet_socket.attach(&self.pins, self.instance);
         }
         self.take_over()
     }
@@ -189,20 +205,6 @@ impl Kernel {
             }
         }
         result
-    }
-
-    /// Has workloads judged whose contacts nobody answers, where these make no more of them.
-    pub fn settle_contacts(&mut self) -> Result<(), KernelError> {
-        let Some(Ok(outbound)) = self.network.get_mut(&Guard::Outbound) else {
-            return Ok(());
-        };
-        for workload in Outbound::open(&self.pins)?.waiting() {
-            // The kernel takes no frame that is shorter than its header.
-            let mut frame = [0; 14];
-            frame[..8].copy_from_slice(&workload.to_ne_bytes());
-            outbound.run("settle_contacts", &frame)?;
-        }
-        Ok(())
     }
 
     /// Puts the sensor of the guard `randomx` on its event, if it is not there already.
@@ -255,6 +257,9 @@ impl Kernel {
         self.command.links.clear();
         for programs in self.network.values_mut().flatten() {
             programs.detach();
+        }
+        if let Some(packet_socket) = &mut self.packet_socket {
+            packet_socket.detach();
         }
         self.detach_sensor();
         Ok(())
@@ -312,6 +317,10 @@ impl Kernel {
         let attached = matches!(&self.randomx, Ok(programs) if !programs.links.is_empty());
         self.randomx = loaded.randomx;
         self.network = network;
+        if let Some(packet_socket) = &mut self.packet_socket {
+            *packet_socket = PacketSocket::load(variants, &self.pins, instance);
+            packet_socket.attach(&self.pins, instance);
+        }
         let devices = std::mem::take(&mut self.devices);
         self.judge_frames(&devices)?;
         if attached {

@@ -21,6 +21,7 @@ mod offline;
 mod outbound;
 mod own_network;
 mod pace;
+mod packet_socket;
 mod pins;
 mod pool;
 mod privileges;

@@ -59,6 +59,7 @@ macro_rules! embedded_once {
 pub(crate) static COMMAND: Embedded = embedded!("command");
 pub(crate) static EGRESS: Embedded = embedded_once!("egress");
 pub(crate) static OUTBOUND: Embedded = embedded_once!("outbound");
+pub(crate) static PACKET_SOCKET: Embedded = embedded_once!("packet_socket");
 pub(crate) static POOL: Embedded = embedded_once!("pool");
 pub(crate) static RANDOMX: Embedded = embedded!("randomx");
 pub(crate) static SCOPE: Embedded = embedded!("scope");

@@ -2,12 +2,12 @@
 
 use std::{ops::Range, time::Duration};
 
-use hayward_model::Destination;
+use hayward_model::{Destination, Guard};
 use ipnet::Ipv6Net;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
-    Cell, Pins, boot_ns,
+    Cell, Kernel, Pins, boot_ns,
     error::{Doing, KernelError},
     wire,
 };
@@ -41,7 +41,7 @@ pub struct OutboundLimits {
     pub rate: u32,
     /// For how long whoever scans makes none.
     pub block: Duration,
-    /// No frame of a packet socket leaves a network of a workload's own, whatever it is.
+    /// Neither packet nor raw sockets are made, and no frame of the former leaves a network of a workload's own, whatever it is.
     pub deny_packet_sockets: bool,
     /// First contacts are handed out by [`crate::Kernel::contacts`].
     pub log: bool,
@@ -80,6 +80,22 @@ pub(crate) fn cells(limits: &OutboundLimits) -> [(Cell, u64); 9] {
         (Cell::OutboundUnique, limits.unique.into()),
         (Cell::OutboundLookback, ns(limits.lookback)),
     ]
+}
+
+impl Kernel {
+    /// Has workloads judged whose contacts nobody answers, where these make no more of them.
+    pub fn settle_contacts(&mut self) -> Result<(), KernelError> {
+        let Some(Ok(outbound)) = self.network.get_mut(&Guard::Outbound) else {
+            return Ok(());
+        };
+        for workload in Outbound::open(&self.pins)?.waiting() {
+            // The kernel takes no frame that is shorter than its header.
+            let mut frame = [0; 14];
+            frame[..8].copy_from_slice(&workload.to_ne_bytes());
+            outbound.run("settle_contacts", &frame)?;
+        }
+        Ok(())
+    }
 }
 
 /// The pinned maps.

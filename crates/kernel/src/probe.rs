@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{
     object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, POOL, RANDOMX, SCOPE, Variant},
-    table,
+    packet_socket, table,
 };
 
 /// Something that a guard needs or makes use of.
@@ -18,7 +18,7 @@ pub struct Feature {
     pub detail: String,
 }
 
-/// Tries everything. Loads programs, attaches none.
+/// Tries everything. Loads programs, and attaches none but, for a moment, one that shows whether BPF LSM runs it.
 pub fn probe() -> Vec<Feature> {
     vec![
         type_information(),
@@ -124,16 +124,13 @@ fn large_tables() -> Feature {
 }
 
 fn lsm() -> Feature {
-    let list = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    let present = list.trim().split(',').any(|module| module == "bpf");
-    let detail = if present {
-        format!("active modules: {}", list.trim())
-    } else {
-        "not in the list of active modules (optional; boot with lsm=...,bpf)".to_owned()
-    };
+    let refused = packet_socket::probe();
     Feature {
         name: "lsm",
-        present,
-        detail,
+        present: refused.is_ok(),
+        detail: match refused {
+            Ok(()) => "packet sockets can be refused where they are made".to_owned(),
+            Err(error) => format!("optional; {error}"),
+        },
     }
 }

@@ -250,6 +250,7 @@ fn outbound(bytes: &[u8]) -> Result<OutboundEvent, WireError> {
         3 => "proof",
         4 => "packet-socket",
         5 => "unique-destinations",
+        6 => "raw-socket",
         other => return Err(WireError::UnknownType(other)),
     };
     let denied = denied(u32_at(bytes, 4)?)?;

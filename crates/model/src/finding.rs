@@ -30,7 +30,8 @@ pub struct Finding {
 /// Facts beside the process itself, for `explain`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Where it was judged: `exec` (kernel, before the first instruction) or `scan` (running process).
+    /// Where it was judged: `exec` (kernel, before the first instruction), `scan` (running process), or of guards on the network
+    /// `connect`, `send`, `packet` or `socket` (where it is made).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_at: Option<String>,
     /// Offset just past the match in the whole command line.
@@ -76,7 +77,7 @@ pub struct Evidence {
 pub struct ScanEvidence {
     /// Which limit was passed: `unanswered` (far more failed than was answered), or `failures` (too many failed, whatever
     /// was answered). `unique-destinations`: a process connected to too many. `packet-socket`: none, it sends frames by a
-    /// packet socket.
+    /// packet socket, or wants to make one. `raw-socket`: none, it wants to make a raw socket.
     pub limit: String,
     /// One process alone; else its whole workload.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

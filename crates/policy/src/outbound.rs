@@ -27,7 +27,7 @@ pub struct OutboundSettings {
     pub block: Duration,
     /// Private addresses that are reached by the default route here, and count as others do.
     pub reachable: Vec<IpNet>,
-    /// What becomes of frames of packet sockets, where they leave a network of the workload's own.
+    /// What becomes of packet and raw sockets.
     pub packet_sockets: PacketSockets,
     /// What is kept of first contacts.
     pub log: ContactLogSettings,
@@ -63,14 +63,14 @@ pub struct ContactLogSettings {
     pub max_bytes: u64,
 }
 
-/// What becomes of what packet sockets send (`AF_PACKET`, `AF_XDP`).
+/// What becomes of packet sockets (`AF_PACKET`, `AF_XDP`) and of raw ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PacketSockets {
-    /// It is judged as what other sockets send, and that there are any is recorded.
+    /// What they send is judged as what other sockets send, and that there are packet sockets is recorded.
     Observe,
-    /// It is dropped.
+    /// Raw ones are not made, nor packet sockets where the kernel can refuse them; else what these send is dropped where it is seen.
     Deny,
-    /// It is dropped, and the process killed that holds the socket.
+    /// The same, and the process is killed.
     Kill,
 }

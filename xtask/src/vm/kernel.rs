@@ -75,7 +75,7 @@ impl Kernel {
 }
 
 /// The slowest first, so that two at a time end together.
-pub(crate) const KERNELS: [Kernel; 11] = [
+pub(crate) const KERNELS: [Kernel; 12] = [
     Kernel::carries("jammy-updates", Archive::Ubuntu),
     // One keeps what it saw of threads with them, the other in a table.
     Kernel::carries("bookworm-backports", Archive::Main).besieged("bookworm-backports-randomx"),
@@ -93,6 +93,13 @@ pub(crate) const KERNELS: [Kernel; 11] = [
         name: "bookworm-lockdown",
         script: "absent",
         arguments: "lockdown=confidentiality",
+        ..Kernel::carries("bookworm", Archive::Main)
+    },
+    // The last list of modules is the one that counts: programs of BPF LSM attach here, and are not called.
+    Kernel {
+        name: "bookworm-without-lsm",
+        script: "unrefused",
+        arguments: "lsm=landlock,lockdown,yama",
         ..Kernel::carries("bookworm", Archive::Main)
     },
 ];

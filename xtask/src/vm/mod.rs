@@ -147,7 +147,8 @@ fn test(kernel: &Kernel, binary: Option<&Path>) -> Result<Outcome> {
     let compile = |source| userland::compile(&project.join(source), &folder, kernel.architecture);
     let rounding = compile("tests/benign/rounding.c")?;
     let nameserver = compile("tests/vm/nameserver.c")?;
-    let own = [rounding.as_path(), nameserver.as_path()];
+    let makes = compile("tests/vm/makes.c")?;
+    let own = [rounding.as_path(), nameserver.as_path(), makes.as_path()];
     let mut programs: Vec<_> = binary.into_iter().chain(own).collect();
     if kernel.script == "randomx" {
         programs.extend([program(), rounder()]);

@@ -252,6 +252,11 @@ def frames(address, first, last, device="veth0"):
     return str(taken)
 
 
+def allow_ping():
+    """Everybody may make sockets for echo requests."""
+    switch("ipv4/ping_group_range", "0 2147483647")
+
+
 def pid():
     return str(os.getpid())
 
@@ -387,6 +392,12 @@ def uring(operation, descriptor, address, length, offset):
     os.close(ring)
     if result < 0:
         raise OSError(-result, "io_uring")
+
+
+def uring_make(family, kind, protocol):
+    """A socket by io_uring."""
+    IORING_OP_SOCKET = 45
+    uring(IORING_OP_SOCKET, int(family), 0, int(protocol), int(kind))
 
 
 def socket_address(address, port):
