@@ -2,7 +2,12 @@
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        os::unix::process::ExitStatusExt,
+        path::Path,
+        process::{Child, Command, Stdio},
+    };
 
     use hayward_tests::{Host, NetworkWorkload};
     use serde_json::Value;
@@ -280,5 +285,49 @@ mod tests {
         node.host
             .wait_until("the pins are gone", || node.pinned(&device) == 0);
         assert!(Path::new(&node.host.pins).exists());
+    }
+
+    /// A scanner in scope that is in the host's own network, on a device where nobody sees its frames.
+    fn scan_beside(node: &mut Node) -> Child {
+        node.network
+            .does("run busybox ip link add wire type bridge");
+        assert_eq!(node.network.does("run busybox ip link set wire up"), "0");
+        let network = format!("--net=/proc/{}/ns/net", node.network.does("pid"));
+        let scan = "masscan 8.8.3.0/24 -p1-1000 --rate 100 -e wire --adapter-ip 10.1.0.1 --router-mac 02-00-00-00-00-01";
+        let mut command = Command::new("nsenter");
+        command.arg(network).args(["sh", "-c"]);
+        command.arg(format!("echo $$ > \"$0/cgroup.procs\" && exec {scan}"));
+        command.arg(&node.host.inside);
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        quiet.stderr(Stdio::null()).spawn().expect("nsenter")
+    }
+
+    #[test]
+    fn whoever_sends_frames_in_the_hosts_own_network_is_recorded_once() {
+        let mut node = Node::guarding("{}");
+        let mut scanner = scan_beside(&mut node);
+        let record = node.host.wait_for_records("observed", 1).remove(0);
+        assert_eq!(
+            holder(&record),
+            (&"masscan".into(), &"packet-socket".into())
+        );
+        assert_eq!(record["process"]["pid"], scanner.id(), "{record}");
+        let mut second = scan_beside(&mut node);
+        let records = node.host.wait_for_records("observed", 2);
+        assert_eq!(records[1]["process"]["pid"], second.id(), "{records:?}");
+        assert_eq!(records.len(), 2, "{records:?}");
+        for scanner in [&mut scanner, &mut second] {
+            scanner.kill().expect("our own child");
+            scanner.wait().expect("it ended");
+        }
+    }
+
+    #[test]
+    fn whoever_sends_frames_in_the_hosts_own_network_is_killed_where_settings_say_so() {
+        let mut node = Node::guarding("{packet_sockets: kill}");
+        let mut scanner = scan_beside(&mut node);
+        let record = node.host.wait_for_records("killed", 1).remove(0);
+        assert_eq!(holder(&record).1, "packet-socket");
+        assert_eq!(scanner.wait().expect("it ended").signal(), Some(9));
     }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     compat::Cryptnono,
+    host_sockets,
     pipeline::Pipeline,
     prove::Unproven,
     scan::{self, ScanCost},
@@ -126,6 +127,8 @@ pub struct Agent {
     pub(crate) notices: Mutex<Vec<String>>,
     /// Why what packet sockets send is not judged somewhere, where it is not.
     pub(crate) frames_unseen: Mutex<Option<String>>,
+    /// Packet sockets in the host's own network.
+    pub(crate) packet_sockets: Mutex<host_sockets::Known>,
 }
 
 impl Agent {

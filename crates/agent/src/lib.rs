@@ -18,6 +18,7 @@ mod egress;
 mod elsewhere;
 mod events;
 mod grants;
+mod host_sockets;
 mod kept;
 mod memory;
 mod metrics;

@@ -89,26 +89,27 @@ fn holder(processes: &[u32]) -> Option<u32> {
                 let text = fs::read_to_string(format!("/proc/{pid}/net/packet"));
                 packet_sockets(&text.unwrap_or_default())
             });
-        !sockets.is_empty() && has_open(*pid, sockets)
+        !sockets.is_empty() && !open_sockets(*pid, sockets).is_empty()
     })
 }
 
 /// The inodes of the packet sockets in a network, by /proc/PID/net/packet, where they stand last.
-fn packet_sockets(text: &str) -> HashSet<u64> {
+pub(crate) fn packet_sockets(text: &str) -> HashSet<u64> {
     let lines = text.lines().skip(1);
     lines
         .filter_map(|line| line.split_whitespace().last()?.parse().ok())
         .collect()
 }
 
-fn has_open(pid: u32, sockets: &HashSet<u64>) -> bool {
+/// Those of these sockets that a process has open, by their inodes.
+pub(crate) fn open_sockets(pid: u32, sockets: &HashSet<u64>) -> HashSet<u64> {
     let files = fs::read_dir(format!("/proc/{pid}/fd"));
-    let mut files = files.into_iter().flatten().take(MOST_FILES);
-    files.any(|file| {
-        let link = file.and_then(|file| fs::read_link(file.path()));
-        let inode = link.ok().and_then(|link| socket(link.to_str()?));
-        inode.is_some_and(|inode| sockets.contains(&inode))
-    })
+    let files = files.into_iter().flatten().take(MOST_FILES);
+    let inodes = files.filter_map(|file| {
+        let link = fs::read_link(file.ok()?.path()).ok()?;
+        socket(link.to_str()?)
+    });
+    inodes.filter(|inode| sockets.contains(inode)).collect()
 }
 
 /// The inode in `socket:[123]`.

@@ -34,7 +34,7 @@ use crate::{
     canary, clock,
     compat::Cryptnono,
     contacts::{self, Contacts},
-    egress, events,
+    egress, events, host_sockets,
     kept::{Ended, Kept},
     names::{self, Names},
     node::refuse_cutting_node,
@@ -198,6 +198,7 @@ impl Agent {
             adopted,
             notices: Mutex::new(notices),
             frames_unseen: Mutex::default(),
+            packet_sockets: Mutex::default(),
         });
         agent.bring_into_force(left, &bans)
     }
@@ -228,6 +229,12 @@ impl Agent {
             threads.push(events::start(self.clone(), stop.clone())?);
             if self.policy().lists(Guard::Outbound) && self.carries(Guard::Outbound) {
                 threads.push(contacts::start(self.clone(), stop.clone())?);
+                threads.push(self.clone().every(
+                    host_sockets::INTERVAL,
+                    &stop,
+                    "packet-sockets",
+                    Agent::look_for_packet_sockets,
+                )?);
             }
             for guard in Guard::ALL {
                 self.prove(guard);

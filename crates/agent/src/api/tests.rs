@@ -90,6 +90,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
         adopted: false,
         notices: Mutex::new(Vec::new()),
         frames_unseen: Mutex::default(),
+        packet_sockets: Mutex::default(),
     })
 }
 
