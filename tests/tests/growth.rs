@@ -91,16 +91,22 @@ mod tests {
         for (number, ended) in [
             (0, Ended::Code(0)),
             (1, Ended::Signal(9)),
-            (4_003, Ended::Code(0)),
             (9_998, Ended::Code(0)),
             (9_999, Ended::Signal(9)),
         ] {
             assert_eq!(banned(&cgroup(&host, number)), ended, "{number}");
         }
-        // One that its team's policy has frozen for that.
-        let frozen = cgroup(&host, 4_003).join("cgroup.freeze");
+        // One that its team's policy has frozen for that: before it has ended, or after.
+        let freezes = cgroup(&host, 4_003);
+        let launched = std::thread::spawn({
+            let cgroup = freezes.clone();
+            move || banned(&cgroup)
+        });
+        let frozen = freezes.join("cgroup.freeze");
         host.wait_until("a frozen workload", || {
             fs::read_to_string(&frozen).is_ok_and(|text| text == "1\n")
         });
+        fs::write(&frozen, "0").expect("thawed");
+        assert_eq!(launched.join().expect("no panic"), Ended::Code(0));
     }
 }
