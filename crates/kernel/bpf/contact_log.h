@@ -30,13 +30,8 @@ static __always_inline void log_contact(const struct origin *origin, const struc
 	event->workload = origin->workload;
 	event->port = target->port;
 	__builtin_memcpy(event->address, target->address, sizeof(event->address));
-	if (origin->owner) {
-		event->start_boot_ns = origin->owner->start_boot_ns;
-		event->pid = origin->owner->pid;
-		event->parent_pid = origin->owner->parent_pid;
-		event->uid = origin->owner->uid;
-		__builtin_memcpy(event->comm, origin->owner->comm, sizeof(event->comm));
-	}
+	if (origin->owner)
+		NAME_PROCESS(event, origin->owner);
 	/* Nobody is woken for one contact: the agent comes by, and takes many at once. */
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }

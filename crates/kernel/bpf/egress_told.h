@@ -88,13 +88,8 @@ static __always_inline void tell(u64 cgroup, const struct egress_target *target,
 	event->port = target->port;
 	event->ban = ban;
 	__builtin_memcpy(event->address, target->address, sizeof(event->address));
-	if (owner) {
-		event->start_boot_ns = owner->start_boot_ns;
-		event->pid = owner->pid;
-		event->parent_pid = owner->parent_pid;
-		event->uid = owner->uid;
-		__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
-	}
+	if (owner)
+		NAME_PROCESS(event, owner);
 	if (name && name->ban)
 		tell_name(event, name);
 	bpf_ringbuf_submit(event, 0);

@@ -110,6 +110,16 @@ static __always_inline u64 whole_of(u64 cgroup)
 	return whole ? *whole : cgroup;
 }
 
+/* Names a process as something else has it: a socket's owner, or what an event tells. */
+#define NAME_PROCESS(to, from)                                                                                              \
+	do {                                                                                                                \
+		(to)->start_boot_ns = (from)->start_boot_ns;                                                                \
+		(to)->pid = (from)->pid;                                                                                    \
+		(to)->parent_pid = (from)->parent_pid;                                                                      \
+		(to)->uid = (from)->uid;                                                                                    \
+		__builtin_memcpy((to)->comm, (from)->comm, sizeof((to)->comm));                                             \
+	} while (0)
+
 static __always_inline void set_process(struct socket_owner *owner)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

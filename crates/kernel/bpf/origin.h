@@ -56,25 +56,6 @@ static __always_inline bool packet_sockets_are_denied(void)
 	return cell(CELL_PACKET_SOCKETS) == PACKET_SOCKETS_DENIED;
 }
 
-static __always_inline void fill_owner(struct outbound_event *event, const struct socket_owner *owner)
-{
-	event->start_boot_ns = owner->start_boot_ns;
-	event->pid = owner->pid;
-	event->parent_pid = owner->parent_pid;
-	event->uid = owner->uid;
-	__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
-}
-
-/* What a whole workload did, another of its processes may bring to light. */
-static __always_inline void fill_maker(struct outbound_event *event, const struct outbound_maker *maker)
-{
-	event->start_boot_ns = maker->start_boot_ns;
-	event->pid = maker->pid;
-	event->parent_pid = maker->parent_pid;
-	event->uid = maker->uid;
-	__builtin_memcpy(event->comm, maker->comm, sizeof(event->comm));
-}
-
 /* Tells that a workload, or one of its processes, is blocked from now on. */
 static __always_inline void tell(const struct origin *origin, const struct egress_target *target,
 				 const struct outbound_state *state, const struct outbound_walk *walk, u32 reason, u64 now)
@@ -118,9 +99,10 @@ static __always_inline void tell(const struct origin *origin, const struct egres
 		event->in_flight = sum(state->unanswered);
 	}
 	if (origin->owner)
-		fill_owner(event, origin->owner);
+		NAME_PROCESS(event, origin->owner);
+	/* What a whole workload did, another of its processes may bring to light. */
 	if (!event->by_process && state && state->maker.pid && reason != OUTBOUND_PACKET_SOCKET)
-		fill_maker(event, &state->maker);
+		NAME_PROCESS(event, &state->maker);
 	bpf_ringbuf_submit(event, 0);
 }
 

@@ -160,11 +160,7 @@ static __always_inline void note_maker(struct outbound_state *state, const struc
 		return;
 	}
 	maker->lead = 1;
-	maker->start_boot_ns = owner->start_boot_ns;
-	maker->pid = owner->pid;
-	maker->parent_pid = owner->parent_pid;
-	maker->uid = owner->uid;
-	__builtin_memcpy(maker->comm, owner->comm, sizeof(maker->comm));
+	NAME_PROCESS(maker, owner);
 }
 
 static __always_inline void note_contact(struct outbound_state *state, const struct socket_owner *owner,

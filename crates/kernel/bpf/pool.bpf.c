@@ -40,13 +40,8 @@ static __always_inline struct pool_event *new_event(const struct socket_owner *o
 	event->cgroup_id = cgroup;
 	event->direction = direction;
 	event->protocol = headers->target.protocol;
-	if (owner) {
-		event->start_boot_ns = owner->start_boot_ns;
-		event->pid = owner->pid;
-		event->parent_pid = owner->parent_pid;
-		event->uid = owner->uid;
-		__builtin_memcpy(event->comm, owner->comm, sizeof(event->comm));
-	}
+	if (owner)
+		NAME_PROCESS(event, owner);
 	if (direction == POOL_SENT) {
 		event->port = headers->target.port;
 		__builtin_memcpy(event->address, headers->target.address, sizeof(event->address));
