@@ -236,11 +236,19 @@ mod tests {
             assert_eq!(host.workload.does("frames 8.8.1.2 1 30"), "30");
             // Those that went without being counted wait for no answer.
             assert!(host.sent(0) <= before + 8, "{way}");
-            let Host { place, kernel, .. } = host;
+            let Host {
+                place,
+                kernel,
+                node,
+                workload,
+                ..
+            } = host;
             let pins = place.pins.clone();
             drop(kernel);
             assert!(uninstall(&Pins::new(&pins)).expect("removed") > 2);
             assert!(!Path::new(&pins).exists());
+            // Their cgroups go with the place, where nobody is left in them.
+            drop((node, workload));
         }
     }
 }
