@@ -67,6 +67,7 @@ pub(crate) fn kernel(host: &Host, policy: ScopePolicy, network: Vec<Guard>) -> R
         root: host.cgroup.clone(),
         network,
         outbound: OutboundLimits::DEFAULT,
+        inbound: hayward_kernel::InboundLimits::DEFAULT,
         pins: host.pins.clone(),
         root_cgroup: fs::metadata(&host.cgroup)?.ino(),
         lease: Duration::from_secs(60),

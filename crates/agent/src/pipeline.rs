@@ -119,6 +119,7 @@ impl Pipeline {
             Event::Outbound(event) => self.take_outbound(event),
             Event::Pool(event) => self.take_pool(event),
             Event::Contact(event) => self.take_contact(event),
+            Event::Inbound(_) | Event::InboundContact(_) => {}
         }
     }
 

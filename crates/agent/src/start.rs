@@ -13,8 +13,8 @@ use std::{
 };
 
 use hayward_kernel::{
-    Kernel, KernelError, KernelOptions, Pins, Variant, missing_privileges, require_privileges,
-    size_class,
+    InboundLimits, Kernel, KernelError, KernelOptions, Pins, Variant, missing_privileges,
+    require_privileges, size_class,
 };
 use hayward_model::{Action, Guard, GuardStatus, Record, Response};
 use hayward_policy::Policy;
@@ -424,6 +424,7 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
         root: root.to_owned(),
         network: Vec::new(),
         outbound: outbound::outbound_limits(&policy.outbound),
+        inbound: InboundLimits::DEFAULT,
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
         filters: false,

@@ -104,6 +104,7 @@ fn owner(counter: &str) -> Guard {
         Some(("egress", _)) => Guard::Egress,
         Some(("outbound", _)) => Guard::Outbound,
         Some(("pool", _)) => Guard::Pool,
+        Some(("inbound", _)) => Guard::Inbound,
         _ => Guard::Command,
     }
 }

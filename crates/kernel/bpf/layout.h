@@ -122,6 +122,17 @@ enum cell {
 	CELL_HOST_NETWORK,    /* the cookie of the network that is the host's; 0 is the first one's */
 	CELL_OUTBOUND_UNIQUE, /* to how many different public addresses and ports a process may connect; 0: to any number */
 	CELL_OUTBOUND_LOOKBACK, /* ns within which it may not connect to more */
+	CELL_OFF_INBOUND,     /* as CELL_OFF_COMMAND */
+	CELL_INBOUND_FLAGS,   /* what the guard does: INBOUND_* */
+	CELL_INBOUND_FAILURES, /* distinct contacts of a source that may fail, whatever was answered */
+	CELL_INBOUND_PORTS,   /* to so many distinct ports a source may send SYN within CELL_INBOUND_WITHIN; 0: to any number */
+	CELL_INBOUND_WITHIN,  /* ns */
+	CELL_INBOUND_MEMORY,  /* ns for which a source is remembered of which nothing more is heard */
+	CELL_INBOUND_BAN,     /* ns for which a source is banned that is known to exist, the first time */
+	CELL_INBOUND_SOFT_BAN, /* ns for which another makes no first contact */
+	CELL_INBOUND_PREFIX,  /* bits of an IPv6 address that tell sources apart */
+	CELL_INBOUND_BAN_RATE, /* bans that the kernel makes by itself in a minute */
+	CELL_INBOUND_MOST_BANS, /* bans that there may be */
 	CELL_COUNT,
 };
 #define LAYOUT_VERSION 9

@@ -77,6 +77,28 @@ pub enum Cell {
     OutboundUnique,
     /// Ns.
     OutboundLookback,
+    /// As `OffCommand`, for the `inbound` guard.
+    OffInbound,
+    /// What the `inbound` guard does: see `INBOUND_*` of `bpf/inbound_layout.h`.
+    InboundFlags,
+    /// Distinct contacts of a source that may fail, whatever was answered.
+    InboundFailures,
+    /// To so many distinct ports a source may send SYN within `InboundWithin`; 0: to any number.
+    InboundPorts,
+    /// Ns.
+    InboundWithin,
+    /// Ns for which a source is remembered of which nothing more is heard.
+    InboundMemory,
+    /// Ns for which a source is banned that is known to exist, the first time.
+    InboundBan,
+    /// Ns for which another makes no first contact.
+    InboundSoftBan,
+    /// Bits of an IPv6 address that tell sources apart.
+    InboundPrefix,
+    /// Bans that the kernel makes by itself in a minute.
+    InboundBanRate,
+    /// Bans that there may be.
+    InboundMostBans,
 }
 
 /// Off for good, until `on`.
@@ -180,6 +202,7 @@ const fn switch(guard: Option<Guard>) -> Cell {
         Some(Guard::Egress) => Cell::OffEgress,
         Some(Guard::Outbound) => Cell::OffOutbound,
         Some(Guard::Pool) => Cell::OffPool,
+        Some(Guard::Inbound) => Cell::OffInbound,
     }
 }
 

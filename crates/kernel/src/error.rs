@@ -62,6 +62,19 @@ pub enum KernelError {
         /// How many may be.
         most: usize,
     },
+    /// Prefixes of too many lengths are banned.
+    #[error(
+        "prefixes of {most} other lengths are banned already, which is as many as are looked for: ban one of a length that there is, or split it"
+    )]
+    TooManyLengths {
+        /// How many there may be.
+        most: usize,
+    },
+    /// An interface has a program of XDP already, which is never replaced.
+    #[error(
+        "a program of XDP is attached there already, and is not replaced: set `attach: tc`, or remove it (`ip link set DEVICE xdp off`)"
+    )]
+    XdpTaken,
     /// The kernel has no BPF LSM, or it is not switched on.
     #[error(
         "BPF LSM is not among the active security modules ({active}): boot with `lsm={active},bpf`"

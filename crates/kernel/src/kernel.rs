@@ -11,8 +11,8 @@ use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{MapCore, MapFlags};
 
 use crate::{
-    Cell, Cells, Counters, EventStream, KernelError, OutboundLimits, Pins, RoundingCounts, RunTime,
-    Sightings, Variant,
+    Cell, Cells, Counters, EventStream, InboundLimits, KernelError, OutboundLimits, Pins,
+    RoundingCounts, RunTime, Sightings, Variant,
     error::Doing,
     frames,
     network_cookie::network_cookie,
@@ -45,6 +45,8 @@ pub struct KernelOptions {
     pub network: Vec<Guard>,
     /// What the guard `outbound` goes by.
     pub outbound: OutboundLimits,
+    /// What the guard `inbound` goes by.
+    pub inbound: InboundLimits,
     /// Programs started from memory are killed.
     pub fileless_kill: bool,
     /// Programs that could not be judged are killed.
@@ -144,7 +146,7 @@ impl Kernel {
             // Without them there is no `Kernel`.
             Guard::Command => None,
             Guard::Randomx => self.randomx.as_ref().err(),
-            Guard::Egress | Guard::Outbound | Guard::Pool => {
+            Guard::Egress | Guard::Outbound | Guard::Pool | Guard::Inbound => {
                 self.network.get(&guard)?.as_ref().err()
             }
         }
@@ -379,6 +381,7 @@ impl Kernel {
         ]
         .into_iter()
         .chain(outbound::cells(&options.outbound))
+        .chain(options.inbound.cells())
         {
             self.cells.set(cell, value)?;
         }
@@ -442,6 +445,6 @@ fn on_cgroup(guard: Guard) -> Option<&'static Embedded> {
         Guard::Egress => Some(&EGRESS),
         Guard::Outbound => Some(&OUTBOUND),
         Guard::Pool => Some(&POOL),
-        Guard::Command | Guard::Randomx => None,
+        Guard::Command | Guard::Randomx | Guard::Inbound => None,
     }
 }

@@ -33,7 +33,9 @@ impl PacketTrial {
             Guard::Egress => (&EGRESS, "egress_events"),
             Guard::Outbound => (&OUTBOUND, "outbound_events"),
             Guard::Pool => (&POOL, "pool_events"),
-            Guard::Command | Guard::Randomx => panic!("{guard:?} looks at no packets"),
+            Guard::Command | Guard::Randomx | Guard::Inbound => {
+                panic!("{guard:?} looks at no packets")
+            }
         };
         let (object, _) = Load {
             programs,

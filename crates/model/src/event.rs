@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ScanEvidence;
+use crate::{InboundContact, InboundEvent, ScanEvidence};
 
 /// Anything that enters the upward lane of the data path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub enum Event {
     Contact(ContactEvent),
     /// Somebody mines on a connection.
     Pool(PoolEvent),
+    /// Somebody probes this host.
+    Inbound(InboundEvent),
+    /// Somebody got in touch with this host for the first time.
+    InboundContact(InboundContact),
 }
 
 /// A connection on which somebody mines.

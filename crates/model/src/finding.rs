@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Destination, Guard, Mode, PoolDialect, Process, Response};
+use crate::{Action, Destination, Guard, InboundEvidence, Mode, PoolDialect, Process, Response};
 
 /// What a detector concluded, with its evidence.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,9 @@ pub struct Evidence {
     /// The name that was asked for, where that is what is banned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// How somebody probed this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbound: Option<InboundEvidence>,
     /// How its threads rounded, and what it held in memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mining: Option<MiningEvidence>,

@@ -16,16 +16,19 @@ pub enum Guard {
     Outbound,
     /// Mining traffic is recognised by what is said on a connection.
     Pool,
+    /// Port scans against this host are seen, and their source is blocked.
+    Inbound,
 }
 
 impl Guard {
     /// Every guard, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Command,
         Self::Randomx,
         Self::Egress,
         Self::Outbound,
         Self::Pool,
+        Self::Inbound,
     ];
 
     /// The guard's name, as settings, metrics and records spell it.
@@ -36,6 +39,7 @@ impl Guard {
             Self::Egress => "egress",
             Self::Outbound => "outbound",
             Self::Pool => "pool",
+            Self::Inbound => "inbound",
         }
     }
 }

@@ -7,6 +7,7 @@ mod domain;
 mod event;
 mod finding;
 mod guard;
+mod inbound;
 mod reach;
 mod record;
 mod scope;
@@ -23,6 +24,10 @@ pub use finding::{
     Evidence, Finding, MiningEvidence, Outcome, PoolEvidence, ScanEvidence, Verdict,
 };
 pub use guard::{Guard, GuardStatus, Mode, Response};
+pub use inbound::{
+    BanOrigin, BanStrength, InboundContact, InboundEvent, InboundEvidence, InboundLimit,
+    InboundVerdict, ProbeKind, ScanShape, canonical, mapped, source_of,
+};
 pub use reach::{Allowed, Destinations, List, MOST_RANGES, Range, prefix};
 pub use record::{Action, Actor, Process, Record, Strike};
 pub use scope::ScopePolicy;

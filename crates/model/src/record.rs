@@ -65,6 +65,10 @@ pub enum Action {
     Alarmed,
     /// A tripped rule was put in force.
     BreakerReset,
+    /// Nothing of a source comes in for a time, or no first contact of it.
+    Banned,
+    /// A source is banned no more.
+    Unbanned,
 }
 
 impl Action {
@@ -99,6 +103,8 @@ impl Action {
             Self::Tripped => "tripped",
             Self::Alarmed => "alarmed",
             Self::BreakerReset => "breaker-reset",
+            Self::Banned => "banned",
+            Self::Unbanned => "unbanned",
         }
     }
 
@@ -134,7 +140,9 @@ impl Action {
             | Self::Granted
             | Self::Revoked
             | Self::Forgiven
-            | Self::BreakerReset => false,
+            | Self::BreakerReset
+            | Self::Banned
+            | Self::Unbanned => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From raw settings to a policy: everything that is wrong is told at once, with its line.
 
 pub(crate) mod egress;
+mod inbound;
 mod listen;
 mod outbound;
 mod pool;
@@ -16,7 +17,9 @@ use hayward_model::{Guard, Mode, Response};
 use hayward_record::mask::CommandLines;
 use hayward_yaml::{Problem, Spanned, line_of};
 
-use self::{egress::no_egress, outbound::no_outbound, pool::no_pool, short::full};
+use self::{
+    egress::no_egress, inbound::no_inbound, outbound::no_outbound, pool::no_pool, short::full,
+};
 use crate::{
     ApiSettings, CommandSettings, JournalSettings, LogFormat, Policy, RandomxEvidence,
     RandomxSettings,
@@ -74,6 +77,7 @@ impl Checker {
                 egress: no_egress(),
                 outbound: no_outbound(),
                 pool: no_pool(),
+                inbound: no_inbound(),
             },
         };
         let include = raw.scope.include;
@@ -154,6 +158,7 @@ impl Checker {
             egress: guards.egress,
             outbound: guards.outbound,
             pool: guards.pool,
+            inbound: guards.inbound,
             workloads,
             lease: lease?,
             cgroup_root: cgroup_root?,
@@ -213,6 +218,10 @@ impl Checker {
             pool: raw
                 .pool
                 .map_or_else(no_pool, |raw| self.pool(full(raw.value))),
+            inbound: raw.inbound.map_or_else(no_inbound, |raw| {
+                let line = line_of(&raw);
+                self.inbound(full(raw.value), line)
+            }),
         };
         self.refuse_deny(&guards, lines);
         guards
@@ -267,6 +276,7 @@ impl Checker {
             mut egress,
             mut outbound,
             mut pool,
+            inbound,
         } = guards.clone();
         if let Some(raw) = raw.command {
             let line = line_of(&raw);
@@ -304,12 +314,17 @@ impl Checker {
             let line = line_of(&raw);
             pool = self.overridden_pool(pool, full(raw.value), line);
         }
+        if let Some(raw) = raw.inbound {
+            let message = "the guard `inbound` is of the host, and of no workload".to_owned();
+            self.problem(line_of(&raw), message, "set it under `guards`");
+        }
         let guards = Guards {
             command,
             randomx,
             egress,
             outbound,
             pool,
+            inbound,
         };
         self.refuse_deny(&guards, lines);
         guards

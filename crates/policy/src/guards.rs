@@ -3,7 +3,8 @@
 use hayward_model::{Guard, Mode, Response, ScopePolicy};
 
 use crate::{
-    Between, CommandSettings, EgressSettings, OutboundSettings, PoolSettings, RandomxSettings,
+    Between, CommandSettings, EgressSettings, InboundSettings, OutboundSettings, PoolSettings,
+    RandomxSettings,
 };
 
 /// The settings of every guard that hold in some part of the scope.
@@ -14,6 +15,7 @@ pub(crate) struct Guards {
     pub(crate) egress: EgressSettings,
     pub(crate) outbound: OutboundSettings,
     pub(crate) pool: PoolSettings,
+    pub(crate) inbound: InboundSettings,
 }
 
 impl Guards {
@@ -50,6 +52,7 @@ impl Guards {
             Guard::Egress => (egress.enabled, egress.mode, egress.response),
             Guard::Outbound => (outbound.enabled, outbound.mode, outbound.response),
             Guard::Pool => (self.pool.enabled, self.pool.mode, self.pool.response),
+            Guard::Inbound => (self.inbound.enabled, self.inbound.mode, Response::Deny),
         }
     }
 }

@@ -8,6 +8,7 @@ mod destinations;
 mod egress;
 mod entry;
 mod guards;
+mod inbound;
 mod labels;
 mod outbound;
 mod pool;
@@ -24,6 +25,7 @@ pub use check::egress::is_default_never;
 pub use destinations::{destinations, spelled};
 pub use egress::{BanSettings, Between, EgressList, EgressPolicy, EgressSettings, Reach};
 pub use entry::{Entries, Entry, NamedEntry};
+pub use inbound::{Attach, InboundProfile, InboundSettings, InterfaceSelector, PortLimit};
 pub use outbound::{
     ContactLogSettings, DestinationLimit, OutboundProfile, OutboundSettings, PacketSockets,
 };

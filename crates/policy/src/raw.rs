@@ -10,7 +10,9 @@ use serde::{
     de::{self, IgnoredAny, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::{Between, EgressPolicy, OutboundProfile, PacketSockets, RandomxEvidence};
+use crate::{
+    Attach, Between, EgressPolicy, InboundProfile, OutboundProfile, PacketSockets, RandomxEvidence,
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -137,14 +139,14 @@ pub(crate) struct RawGuards {
     pub(crate) outbound: Option<Spanned<RawGuard<RawOutbound>>>,
     pub(crate) egress: Option<Spanned<RawGuard<RawEgress>>>,
     pub(crate) pool: Option<Spanned<RawGuard<RawPool>>>,
-    pub(crate) inbound: Option<Spanned<IgnoredAny>>,
+    pub(crate) inbound: Option<Spanned<RawGuard<RawInbound>>>,
     pub(crate) file: Option<Spanned<IgnoredAny>>,
 }
 
 impl RawGuards {
     /// What is planned and not there yet: name and line.
     pub(crate) fn later(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let later = [("inbound", &self.inbound), ("file", &self.file)];
+        let later = [("file", &self.file)];
         let lines = later.map(|(name, guard)| (name, guard.as_ref().map(line_of)));
         let listed = lines.into_iter();
         listed.filter_map(|(name, line)| Some((name, line?)))
@@ -291,6 +293,28 @@ pub(crate) struct RawPool {
     pub(crate) mode: Option<Mode>,
     pub(crate) response: Option<Response>,
     pub(crate) domains: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawInbound {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) interfaces: Option<Vec<Spanned<String>>>,
+    pub(crate) attach: Option<Spanned<Attach>>,
+    pub(crate) failures: Option<Spanned<u32>>,
+    pub(crate) profile: Option<Spanned<InboundProfile>>,
+    pub(crate) ports: Option<Spanned<u32>>,
+    pub(crate) within: Option<Spanned<String>>,
+    pub(crate) memory: Option<Spanned<String>>,
+    pub(crate) ban: Option<Spanned<String>>,
+    pub(crate) longest_ban: Option<Spanned<String>>,
+    pub(crate) soft_ban: Option<Spanned<String>>,
+    pub(crate) most_bans: Option<Spanned<u32>>,
+    pub(crate) ban_rate: Option<Spanned<u32>>,
+    pub(crate) ipv6_prefix: Option<Spanned<u8>>,
+    pub(crate) never: Option<Vec<Spanned<String>>>,
+    pub(crate) ban_private: Option<Spanned<bool>>,
+    pub(crate) cut_replies: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

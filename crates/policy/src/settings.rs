@@ -12,8 +12,8 @@ use hayward_yaml::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EgressList, EgressSettings, OutboundSettings, PoolSettings, TellSettings, check::Checker,
-    guards::Guards, raw::Raw, scope::ScopeRules,
+    EgressList, EgressSettings, InboundSettings, OutboundSettings, PoolSettings, TellSettings,
+    check::Checker, guards::Guards, raw::Raw, scope::ScopeRules,
 };
 
 /// The settings that hold where a file says nothing.
@@ -190,6 +190,8 @@ pub struct Policy {
     pub outbound: OutboundSettings,
     /// The `pool` guard.
     pub pool: PoolSettings,
+    /// The `inbound` guard.
+    pub inbound: InboundSettings,
     /// What is asked about workloads.
     pub workloads: WorkloadSettings,
     /// How long the kernel side enforces without an agent; zero for ever.

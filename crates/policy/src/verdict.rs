@@ -61,6 +61,7 @@ impl Policy {
             Guard::Egress => (self.egress.mode, self.egress.response),
             Guard::Outbound => (self.outbound.mode, self.outbound.response),
             Guard::Pool => (self.pool.mode, self.pool.response),
+            Guard::Inbound => (self.inbound.mode, Response::Deny),
         }
     }
 
@@ -72,6 +73,7 @@ impl Policy {
             Guard::Egress => self.egress.enabled,
             Guard::Outbound => self.outbound.enabled,
             Guard::Pool => self.pool.enabled,
+            Guard::Inbound => self.inbound.enabled,
         }
     }
 

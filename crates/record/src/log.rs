@@ -91,6 +91,8 @@ pub fn message(record: &Record) -> String {
         Action::Tripped => "only observes from now on",
         Action::Alarmed => "was alarmed",
         Action::BreakerReset => "put in force again",
+        Action::Banned => "banned",
+        Action::Unbanned => "banned no more",
     }
     .to_owned();
     if let Some(process) = &record.process {

@@ -203,7 +203,7 @@ impl Play {
         let guard = self.guard;
         let response = match self.guard {
             Guard::Command | Guard::Randomx => "kill",
-            Guard::Egress | Guard::Outbound | Guard::Pool => "deny",
+            Guard::Egress | Guard::Outbound | Guard::Pool | Guard::Inbound => "deny",
         };
         let text = match (ending.stopped.action(), &ending.record) {
             (Some(action), Some(record)) if record.action == action => return None,

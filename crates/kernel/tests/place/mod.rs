@@ -47,6 +47,7 @@ impl Place {
             by_name: false,
             root: self.cgroup.clone(),
             network: Vec::new(),
+            inbound: hayward_kernel::InboundLimits::DEFAULT,
             outbound: OutboundLimits {
                 in_flight: 16,
                 failed: 20,

@@ -149,7 +149,7 @@ impl Checker {
         }
     }
 
-    fn within(
+    pub(super) fn within(
         &mut self,
         key: &str,
         number: Option<Spanned<u32>>,

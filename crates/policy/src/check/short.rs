@@ -2,7 +2,7 @@
 
 use hayward_model::Mode;
 
-use crate::raw::{RawCommand, RawEgress, RawGuard, RawOutbound, RawPool, RawRandomx};
+use crate::raw::{RawCommand, RawEgress, RawGuard, RawInbound, RawOutbound, RawPool, RawRandomx};
 
 /// Settings that a mode alone may stand for.
 pub(super) trait OfMode: Default {
@@ -20,7 +20,14 @@ macro_rules! of_mode {
     };
 }
 
-of_mode!(RawCommand, RawEgress, RawOutbound, RawPool, RawRandomx);
+of_mode!(
+    RawCommand,
+    RawEgress,
+    RawInbound,
+    RawOutbound,
+    RawPool,
+    RawRandomx
+);
 
 /// The settings, written out.
 pub(super) fn full<T: OfMode>(raw: RawGuard<T>) -> T {

@@ -70,7 +70,7 @@ fn errors_name_file_line_and_what_to_do() {
         ("mode: kill\n", "known are observe, enforce"),
         (
             "guards: {inbound: observe}\n",
-            "`inbound` is not in this version",
+            "`inbound` names no interfaces",
         ),
         (
             "guards: {outbound: {in_flight: 1}}\n",

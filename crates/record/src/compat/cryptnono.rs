@@ -84,7 +84,7 @@ pub fn log_line(record: &Record) -> Option<String> {
     match record.guard? {
         Guard::Command | Guard::Outbound => line::line(record),
         Guard::Randomx => monero::line(record),
-        Guard::Egress | Guard::Pool => None,
+        Guard::Egress | Guard::Pool | Guard::Inbound => None,
     }
 }
 
