@@ -14,9 +14,10 @@ use object::{
     elf,
 };
 
-const OBJECTS: [&str; 7] = [
+const OBJECTS: [&str; 8] = [
     "command",
     "egress",
+    "inbound",
     "outbound",
     "packet_socket",
     "pool",
@@ -24,7 +25,7 @@ const OBJECTS: [&str; 7] = [
     "scope",
 ];
 /// These repeat nothing, so one variant does for all kernels.
-const ONCE: [&str; 4] = ["egress", "outbound", "packet_socket", "pool"];
+const ONCE: [&str; 5] = ["egress", "inbound", "outbound", "packet_socket", "pool"];
 /// Each object is there for kernels with bpf_loop and, by the define of bpf/repeat.h, for those without.
 const VARIANTS: [(&str, &[&str]); 2] = [
     ("bpf.o", &[]),

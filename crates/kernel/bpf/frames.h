@@ -3,12 +3,9 @@
  * they come out of the host's end of a pair of veth devices, and still belong to the socket that sent them. */
 #pragma once
 #include "kernel_types.h"
+#include "frame_verdict.h"
 #include "headers.h"
 #include "socket.h"
-
-/* What programs on frames answer: others on the same device may still drop what this one lets pass. */
-#define FRAME_PASS (-1)
-#define FRAME_DROP 2
 
 /* The header of Ethernet. A tag of a VLAN is no part of it any more, but a second one is, and no IP packet follows. */
 #define ETH_HEADER 14

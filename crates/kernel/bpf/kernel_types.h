@@ -46,7 +46,7 @@ enum { BPF_RB_NO_WAKEUP = 1 };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_CLONE = 1 << 9 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1, BPF_SK_STORAGE_GET_F_CREATE = 1 };
 /* Which helpers the kernel has. */
-enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
+enum bpf_func_id { BPF_FUNC_ktime_get_coarse_ns = 160, BPF_FUNC_task_pt_regs = 175 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -218,6 +218,20 @@ struct task_struct {
 	char comm[16];
 	struct thread_info thread_info;
 	struct thread_struct thread;
+};
+
+struct in6_addr {
+	u8 bytes[16];
+};
+
+struct sock_common {
+	u32 skc_daddr;
+	u16 skc_family;
+	struct in6_addr skc_v6_daddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
 };
 
 struct linux_binprm {

@@ -133,9 +133,12 @@ enum cell {
 	CELL_INBOUND_PREFIX,  /* bits of an IPv6 address that tell sources apart */
 	CELL_INBOUND_BAN_RATE, /* bans that the kernel makes by itself in a minute */
 	CELL_INBOUND_MOST_BANS, /* bans that there may be */
+	CELL_INBOUND_BANS,    /* as many as there are, as the agent has counted last */
+	CELL_INBOUND_LEASED,  /* CLOCK_MONOTONIC ns until which bans are obeyed without a further sign of life */
+	CELL_INBOUND_SEED,    /* a secret number, by which sources are spread over the table */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 9
+#define LAYOUT_VERSION 10
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 
@@ -151,6 +154,8 @@ enum cell {
 #define POLICY_OUTBOUND_ENFORCE (1u << 7)
 #define POLICY_POOL_ON (1u << 8)
 #define POLICY_POOL_ENFORCE (1u << 9)
+#define POLICY_INBOUND_ON (1u << 10) /* of the host, and of no cgroup */
+#define POLICY_INBOUND_ENFORCE (1u << 11)
 #define POLICY_EGRESS_APART (1u << 17) /* what belongs to other workloads of this host is not reached */
 #define POLICY_EGRESS_LIST_SHIFT 18 /* which list says where packets may go */
 #define EGRESS_LISTS (1u << 12)
@@ -159,6 +164,7 @@ enum cell {
 
 #include "egress_layout.h"
 #include "outbound_layout.h"
+#include "inbound_layout.h"
 
 /* ---- Counters, per processor. ---- */
 enum counter {
@@ -212,6 +218,14 @@ enum counter {
 	COUNT_EGRESS_LEARNT, /* addresses that became known by an allowed name */
 	COUNT_EGRESS_LEARNT_FULL, /* of those, what found no room */
 	COUNT_OUTBOUND_ASKED, /* sockets of no type that were asked for, as BPF LSM tells: so the agent sees whether it tells */
+	COUNT_INBOUND_CONTACTS, /* first contacts with this host */
+	COUNT_INBOUND_DROPPED,	/* packets of banned sources, and probes */
+	COUNT_INBOUND_BANS,	/* bans that the kernel made */
+	COUNT_INBOUND_NO_ROOM,	/* bans that it did not make: there were too many */
+	COUNT_INBOUND_EVICTED,	/* sources that were forgotten, for others to have room */
+	COUNT_INBOUND_EVENTS,	/* events generated: sent + lost */
+	COUNT_INBOUND_LOST,
+	COUNT_INBOUND_LOG_LOST,	/* first contacts for which the log's ring had no room */
 	COUNT_MAX,
 };
 
@@ -223,6 +237,8 @@ enum counter {
 #define EVENT_OUTBOUND 5
 #define EVENT_POOL 6
 #define EVENT_CONTACT 7
+#define EVENT_INBOUND 8
+#define EVENT_INBOUND_CONTACT 9
 
 enum exec_verdict {
 	EXEC_KILLED = 1,

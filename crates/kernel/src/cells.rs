@@ -1,6 +1,10 @@
 //! The pinned cells that every program obeys: switches, lease, root. They work without an agent.
 
-use std::{path::Path, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    path::Path,
+    time::Duration,
+};
 
 use hayward_model::Guard;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -99,6 +103,12 @@ pub enum Cell {
     InboundBanRate,
     /// Bans that there may be.
     InboundMostBans,
+    /// As many as there are, as the agent has counted last.
+    InboundBans,
+    /// CLOCK_MONOTONIC ns until which bans are obeyed without a further sign of life.
+    InboundLeased,
+    /// A secret number, by which sources are spread over the kernel's table.
+    InboundSeed,
 }
 
 /// Off for good, until `on`.
@@ -190,7 +200,24 @@ impl Cells {
 
     /// Says that the agent lives.
     pub fn beat(&self) -> Result<(), KernelError> {
-        self.set(Cell::Heartbeat, boot_ns())
+        self.set(Cell::Heartbeat, boot_ns())?;
+        let until = match self.get(Cell::Lease)? {
+            0 => FOREVER,
+            lease => monotonic_ns().saturating_add(lease),
+        };
+        self.set(Cell::InboundLeased, until)
+    }
+
+    /// Sows the secret by which sources are spread over the kernel's table, where there is none yet.
+    pub(crate) fn sow(&self) -> Result<(), KernelError> {
+        if self.get(Cell::InboundSeed)? != 0 {
+            return Ok(());
+        }
+        // The standard library's own, which nobody can foresee.
+        self.set(
+            Cell::InboundSeed,
+            RandomState::new().build_hasher().finish() | 1,
+        )
     }
 }
 
@@ -204,6 +231,13 @@ const fn switch(guard: Option<Guard>) -> Cell {
         Some(Guard::Pool) => Cell::OffPool,
         Some(Guard::Inbound) => Cell::OffInbound,
     }
+}
+
+/// Nanoseconds since boot, without time asleep: the clock of what the guard `inbound` bans, which its programs read fastest.
+pub(crate) fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// Nanoseconds since boot, time asleep included: the clock of events and cells.

@@ -110,6 +110,22 @@ pub struct Counters {
     pub egress_learnt_full: u64,
     /// Sockets of no type that were asked for, as BPF LSM tells: so it is seen whether it does.
     pub outbound_asked: u64,
+    /// First contacts with this host that the guard `inbound` counted.
+    pub inbound_contacts: u64,
+    /// Packets of banned sources that it dropped, and probes.
+    pub inbound_dropped: u64,
+    /// Bans that the kernel made by itself.
+    pub inbound_bans: u64,
+    /// Bans that it did not make, since there were too many, or too many of late.
+    pub inbound_no_room: u64,
+    /// Sources that were forgotten, for others to have room.
+    pub inbound_evicted: u64,
+    /// Events generated about who scans: sent and lost.
+    pub inbound_events: u64,
+    /// Events about them for which the ring had no room.
+    pub inbound_lost: u64,
+    /// First contacts for which the log's ring had no room.
+    pub inbound_log_lost: u64,
 }
 
 /// What the `randomx` guard's sensor saw on one processor.
@@ -124,7 +140,7 @@ pub struct RoundingCounts {
 }
 
 /// Names of the counters, in their order.
-const NAMES: [&str; 50] = [
+const NAMES: [&str; 58] = [
     "checked",
     "out_of_scope",
     "off",
@@ -175,6 +191,14 @@ const NAMES: [&str; 50] = [
     "egress_learnt",
     "egress_learnt_full",
     "outbound_asked",
+    "inbound_contacts",
+    "inbound_dropped",
+    "inbound_bans",
+    "inbound_no_room",
+    "inbound_evicted",
+    "inbound_events",
+    "inbound_lost",
+    "inbound_log_lost",
 ];
 
 impl Counters {
@@ -219,7 +243,7 @@ impl Counters {
     }
 
     /// The order of `enum counter` in `bpf/layout.h`.
-    fn in_order(&mut self) -> [&mut u64; 50] {
+    fn in_order(&mut self) -> [&mut u64; 58] {
         [
             &mut self.checked,
             &mut self.out_of_scope,
@@ -271,6 +295,14 @@ impl Counters {
             &mut self.egress_learnt,
             &mut self.egress_learnt_full,
             &mut self.outbound_asked,
+            &mut self.inbound_contacts,
+            &mut self.inbound_dropped,
+            &mut self.inbound_bans,
+            &mut self.inbound_no_room,
+            &mut self.inbound_evicted,
+            &mut self.inbound_events,
+            &mut self.inbound_lost,
+            &mut self.inbound_log_lost,
         ]
     }
 }

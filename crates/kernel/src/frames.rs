@@ -17,7 +17,7 @@ use libbpf_rs::{
 
 use rustix::io::Errno;
 
-use crate::{KernelError, error::Doing};
+use crate::{KernelError, error::Doing, xdp};
 
 /// Of several programs at a device, this one is the first: others may end the way of a packet.
 const FIRST: u32 = 1;
@@ -28,7 +28,7 @@ const FROM_HOST: &str = "tcx/egress";
 
 /// Whether a program looks at frames.
 pub(crate) fn looks_at_frames(program: &ProgramMut<'_>) -> bool {
-    point(program).is_some()
+    point(program).is_some() || xdp::is_xdp(program)
 }
 
 /// Where it does: what comes from the workload arrives at the host's end.
@@ -84,8 +84,14 @@ pub(crate) fn attach(
 /// In the name of a pinned program that is a filter, before the number of its instance.
 const FILTER: &str = "@filter-";
 
-/// An instance's own, so that the next one is put beside it; two guards have a program each at one point.
+/// Set in the handles of the guard `inbound`.
+const INBOUND: u32 = 1 << 30;
+
+/// An instance's own, so that the next one is put beside it; several guards have a program each at one point.
 fn handle(name: &str, instance: u64) -> u32 {
+    if name.starts_with("on_inbound") {
+        return INBOUND | u32::try_from(instance).unwrap_or(0);
+    }
     let twice = u32::try_from(instance)
         .unwrap_or(u32::MAX)
         .saturating_mul(2);

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
     time::Duration,
 };
 
 use hayward_model::{BanStrength, canonical, prefix};
 use ipnet::{IpNet, Ipv6Net};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
-    Cell, Pins,
+    Cell, Cells, Pins,
+    cells::monotonic_ns,
     error::{Doing, KernelError},
 };
 
@@ -276,6 +277,56 @@ impl InboundBans {
     }
 }
 
+impl InboundBans {
+    /// Tells the kernel how many bans there are, so that it makes no more than there may be.
+    pub fn tell_count(&self, cells: &Cells) -> Result<(), KernelError> {
+        let count = self.bans.keys().count();
+        cells.set(Cell::InboundBans, u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// A ban for a moment, of an address that no packet comes from (RFC 6890: `0.0.0.0/8` is this network's own), by which the programs
+/// show that they work.
+pub(crate) struct Proof {
+    bans: InboundBans,
+}
+
+impl Proof {
+    const BANNED: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
+    const OTHER: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 2);
+
+    pub(crate) fn begin(pins: &Pins) -> Result<Self, KernelError> {
+        let mut bans = InboundBans::open(pins, ADDRESS)?;
+        let minute = Some(Duration::from_secs(60));
+        bans.put(Self::net(), minute, BanStrength::Full)?;
+        Ok(Self { bans })
+    }
+
+    fn net() -> IpNet {
+        IpNet::V4(Self::BANNED.into())
+    }
+
+    /// A segment of TCP within a connection, in a frame.
+    pub(crate) fn frame(&self, of_banned: bool) -> Vec<u8> {
+        const ACK: u8 = 0x10;
+        let from = if of_banned { Self::BANNED } else { Self::OTHER };
+        let mut frame = [[0; 12].as_slice(), &[0x08, 0x00]].concat();
+        frame.extend([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
+        frame.extend(from.octets());
+        frame.extend([0, 0, 0, 3]);
+        frame.extend([0; 12]);
+        frame.extend([0x50, ACK, 0, 0, 0, 0, 0, 0]);
+        frame
+    }
+}
+
+impl Drop for Proof {
+    fn drop(&mut self) {
+        // It ends by itself too.
+        let _ = self.bans.remove(Self::net());
+    }
+}
+
 /// Who is never banned.
 #[derive(Debug)]
 pub struct InboundNever {
@@ -304,13 +355,6 @@ impl InboundNever {
     }
 }
 
-/// CLOCK_MONOTONIC, by which bans end.
-fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
-}
-
 /// `struct inbound_ban_key`.
 fn key(net: Ipv6Net) -> Vec<u8> {
     let mut bytes = net.network().octets().to_vec();
@@ -324,7 +368,7 @@ fn net_of(key: &[u8]) -> Option<Ipv6Net> {
     Ipv6Net::new(address.into(), u8::try_from(length).ok()?).ok()
 }
 
-/// `struct outbound_prefix`.
+/// `struct inbound_prefix`.
 fn trie_key(net: Ipv6Net) -> Vec<u8> {
     let mut bytes = u32::from(net.prefix_len()).to_ne_bytes().to_vec();
     bytes.extend(net.network().octets());

@@ -1,8 +1,149 @@
 //! Where the guard `inbound` looks: its programs on network interfaces.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use crate::{EventStream, Hook, Kernel, KernelError};
+use libbpf_rs::ProgramInput;
+use rustix::io::Errno;
+
+use crate::{
+    EventStream, Hook, Kernel, KernelError, Pins, Variant, error::Doing, frames, inbound::Proof,
+    object::INBOUND, programs::Programs, xdp,
+};
+
+/// Programs of the guard, by what they look at.
+const PACKET: &str = "on_inbound_packet";
+const FRAME: &str = "on_inbound_frame";
+const ANSWER: &str = "on_inbound_answer";
+
+/// Answers of a program of XDP.
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+
+/// Whether a pin among the links is the guard's.
+pub(crate) fn is_inbound(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with("on_inbound"))
+}
+
+/// The guard's programs, and where they are.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    programs: Programs,
+    devices: BTreeMap<u32, Hook>,
+}
+
+impl Inbound {
+    pub(crate) fn load(
+        variants: &[Variant],
+        pins: &Pins,
+        instance: u64,
+    ) -> Result<Self, KernelError> {
+        Ok(Self {
+            programs: Programs::load(&INBOUND, variants, pins, instance, &[])?,
+            devices: BTreeMap::new(),
+        })
+    }
+
+    /// Attaches what hangs on no device.
+    pub(crate) fn attach(&mut self, pins: &Pins, instance: u64) -> Result<(), KernelError> {
+        self.programs.attach(pins, instance)
+    }
+
+    pub(crate) fn detach(&mut self) {
+        self.programs.links.clear();
+        self.devices.clear();
+    }
+
+    /// The same as another instance, where this one was.
+    pub(crate) fn reload(
+        &mut self,
+        variants: &[Variant],
+        pins: &Pins,
+        instance: u64,
+        as_filters: bool,
+    ) -> Result<(), KernelError> {
+        let devices = std::mem::take(&mut self.devices);
+        self.programs = Programs::load(&INBOUND, variants, pins, instance, &[])?;
+        self.attach(pins, instance)?;
+        for (device, hook) in devices {
+            self.attach_to(device, hook, pins, instance, as_filters)?;
+        }
+        Ok(())
+    }
+
+    /// What arrives is looked at by `hook`, and what leaves by a classifier, which is all that sees it.
+    fn attach_to(
+        &mut self,
+        device: u32,
+        hook: Hook,
+        pins: &Pins,
+        instance: u64,
+        as_filters: bool,
+    ) -> Result<(), KernelError> {
+        let links = pins.links();
+        let by_classifier = hook == Hook::Tc;
+        for mut program in self.programs.object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            match name.as_str() {
+                PACKET if !by_classifier => {
+                    let pin = links.join(format!("{name}@{device}-{instance}"));
+                    match former(pins, device, instance) {
+                        Some(former) => xdp::replace(&program, &former, &pin)?,
+                        None => xdp::attach(&program, device, hook, &pin)?,
+                    }
+                }
+                FRAME if !by_classifier => {}
+                FRAME | ANSWER => {
+                    frames::attach(&mut program, device, &links, instance, as_filters)?;
+                }
+                _ => {}
+            }
+        }
+        self.devices.insert(device, hook);
+        Ok(())
+    }
+
+    /// Takes what was attached of this instance off a device.
+    fn leave(&mut self, device: u32, pins: &Pins, instance: u64) {
+        self.devices.remove(&device);
+        for (path, of) in pins.pinned_links() {
+            if of == instance && is_inbound(&path) && frames::device_of(&path) == Some(device) {
+                let _ = frames::remove(&path);
+            }
+        }
+    }
+
+    /// Runs a program as if this frame had arrived.
+    fn run(&mut self, name: &str, frame: &[u8]) -> Result<u32, KernelError> {
+        let doing = || format!("run the program {name}");
+        let mut programs = self.programs.object.progs_mut();
+        let program = programs.find(|program| program.name() == name);
+        let program = program
+            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+            .doing(doing)?;
+        let input = ProgramInput {
+            data_in: Some(frame),
+            ..ProgramInput::default()
+        };
+        Ok(program.test_run(input).doing(doing)?.return_value)
+    }
+}
+
+/// The link of an earlier instance's program of XDP at a device.
+fn former(pins: &Pins, device: u32, instance: u64) -> Option<PathBuf> {
+    let mut links = pins.pinned_links().into_iter();
+    let is_packet = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(PACKET))
+    };
+    let former = links.find(|(path, of)| {
+        *of != instance && is_packet(path) && frames::device_of(path) == Some(device)
+    });
+    former.map(|(path, _)| path)
+}
 
 impl Kernel {
     /// Has the guard `inbound` look at these interfaces, by the first of the hooks that works, and at no others. Says of each by
@@ -11,14 +152,54 @@ impl Kernel {
         &mut self,
         devices: &BTreeMap<u32, Vec<Hook>>,
     ) -> BTreeMap<u32, Result<Hook, KernelError>> {
-        let _ = devices;
-        BTreeMap::new()
+        let Some(Ok(inbound)) = &mut self.inbound else {
+            return BTreeMap::new();
+        };
+        let (pins, instance, as_filters) = (&self.pins, self.instance, self.filters);
+        let gone: Vec<u32> = inbound.devices.keys().copied().collect();
+        for device in gone {
+            let is_wanted = devices
+                .get(&device)
+                .is_some_and(|hooks| hooks.contains(&inbound.devices[&device]));
+            if !is_wanted {
+                inbound.leave(device, pins, instance);
+            }
+        }
+        let pinned = self.pins.pinned_links().into_iter();
+        let pinned = pinned.map(|(path, _)| path).filter(|path| is_inbound(path));
+        frames::forget(pinned, |device| devices.contains_key(&device));
+        let mut looks = BTreeMap::new();
+        for (device, hooks) in devices {
+            let mut result = match inbound.devices.get(device) {
+                Some(hook) => Ok(*hook),
+                None => Err(std::io::Error::from(Errno::NODEV))
+                    .doing(|| format!("look at the network device {device}")),
+            };
+            for hook in hooks {
+                if result.is_ok() {
+                    break;
+                }
+                let attached = inbound.attach_to(*device, *hook, pins, instance, as_filters);
+                if attached.is_err() {
+                    inbound.leave(*device, pins, instance);
+                }
+                result = attached.map(|()| *hook);
+            }
+            looks.insert(*device, result);
+        }
+        looks
     }
 
-    /// Has the programs of the guard drop a packet of a banned source and let another pass, without a network: a proof that they
-    /// work, beside that they are attached.
+    /// Has the guard's programs drop a packet of a source that is banned for this, and let another's pass, without a network: a
+    /// proof that they work, beside that they are attached.
     pub fn prove_inbound(&mut self) -> Result<bool, KernelError> {
-        Ok(false)
+        let proof = Proof::begin(&self.pins)?;
+        let Some(Ok(inbound)) = &mut self.inbound else {
+            return Ok(false);
+        };
+        let banned = inbound.run(PACKET, &proof.frame(true))?;
+        let other = inbound.run(PACKET, &proof.frame(false))?;
+        Ok(banned == XDP_DROP && other == XDP_PASS)
     }
 
     /// First contacts, as [`Kernel::contacts`] has those of the guard `outbound`.

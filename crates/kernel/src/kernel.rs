@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::fd::AsFd,
-    path::PathBuf,
     time::Duration,
 };
 
@@ -11,10 +10,11 @@ use hayward_model::{Guard, ScopePolicy};
 use libbpf_rs::{MapCore, MapFlags};
 
 use crate::{
-    Cell, Cells, Counters, EventStream, InboundLimits, KernelError, OutboundLimits, Pins,
-    RoundingCounts, RunTime, Sightings, Variant,
+    Cell, Cells, Counters, EventStream, KernelError, KernelOptions, Pins, RoundingCounts, RunTime,
+    Sightings, Variant,
     error::Doing,
     frames,
+    inbound_devices::{Inbound, is_inbound},
     network_cookie::network_cookie,
     object::{EGRESS, Embedded, OUTBOUND, POOL},
     outbound,
@@ -23,39 +23,6 @@ use crate::{
     programs::{Loaded, OnCgroup, Programs},
     statistics,
 };
-
-/// What the kernel side needs to start.
-#[derive(Debug, Clone)]
-pub struct KernelOptions {
-    /// Folder for pins, below a BPF file system.
-    pub pins: PathBuf,
-    /// Id (inode) of the cgroup outside which nothing is acted on.
-    pub root_cgroup: u64,
-    /// How long the programs enforce without a sign of life from the agent; zero is for ever.
-    pub lease: Duration,
-    /// Users from this id on are in scope wherever they are.
-    pub uid_min: Option<u32>,
-    /// Policy of such users' processes.
-    pub users_policy: ScopePolicy,
-    /// Some cgroups are decided by name: events tell of new ones.
-    pub by_name: bool,
-    /// The folder of the root cgroup.
-    pub root: PathBuf,
-    /// Guards that are put on its sockets and packets, and on those of the cgroups below it.
-    pub network: Vec<Guard>,
-    /// What the guard `outbound` goes by.
-    pub outbound: OutboundLimits,
-    /// What the guard `inbound` goes by.
-    pub inbound: InboundLimits,
-    /// Programs started from memory are killed.
-    pub fileless_kill: bool,
-    /// Programs that could not be judged are killed.
-    pub unscanned_kill: bool,
-    /// Programs on frames are filters of the devices, as before Linux 6.6. Else they are where there are no links to devices.
-    pub filters: bool,
-    /// Variants of the programs that are tried, the first that loads being taken.
-    pub variants: &'static [Variant],
-}
 
 /// The kernel side of a running agent. Dropping it leaves everything in force.
 #[derive(Debug)]
@@ -70,10 +37,12 @@ pub struct Kernel {
     pub(crate) network: BTreeMap<Guard, Result<OnCgroup, KernelError>>,
     /// What the guard `outbound` has beside it, where the kernel runs it.
     packet_socket: Option<PacketSocket>,
+    /// The guard `inbound`, where settings list it.
+    pub(crate) inbound: Option<Result<Inbound, KernelError>>,
     /// Network devices that these are on.
     devices: BTreeSet<u32>,
-    filters: bool,
-    instance: u64,
+    pub(crate) filters: bool,
+    pub(crate) instance: u64,
     variants: &'static [Variant],
     adopted: bool,
     _lock: PinsLock,
@@ -115,6 +84,10 @@ impl Kernel {
             .network
             .contains(&Guard::Outbound)
             .then(|| PacketSocket::load(variants, &pins, instance));
+        let inbound = options
+            .network
+            .contains(&Guard::Inbound)
+            .then(|| Inbound::load(variants, &pins, instance));
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -124,6 +97,7 @@ impl Kernel {
             randomx,
             network,
             packet_socket,
+            inbound,
             devices: BTreeSet::new(),
             filters: options.filters,
             instance,
@@ -146,9 +120,10 @@ impl Kernel {
             // Without them there is no `Kernel`.
             Guard::Command => None,
             Guard::Randomx => self.randomx.as_ref().err(),
-            Guard::Egress | Guard::Outbound | Guard::Pool | Guard::Inbound => {
+            Guard::Egress | Guard::Outbound | Guard::Pool => {
                 self.network.get(&guard)?.as_ref().err()
             }
+            Guard::Inbound => self.inbound.as_ref()?.as_ref().err(),
         }
     }
 
@@ -181,6 +156,9 @@ impl Kernel {
         if let Some(packet_socket) = &mut self.packet_socket {
             packet_socket.attach(&self.pins, self.instance);
         }
+        if let Some(Ok(inbound)) = &mut self.inbound {
+            inbound.attach(&self.pins, self.instance)?;
+        }
         self.take_over()
     }
 
@@ -188,7 +166,10 @@ impl Kernel {
     /// Where that fails for one, the rest are seen to all the same.
     pub fn judge_frames(&mut self, devices: &BTreeSet<u32>) -> Result<(), KernelError> {
         let pinned = self.pins.pinned_links().into_iter();
-        frames::forget(pinned.map(|(path, _)| path), |it| devices.contains(&it));
+        let pinned = pinned.map(|(path, _)| path);
+        frames::forget(pinned.filter(|path| !is_inbound(path)), |it| {
+            devices.contains(&it)
+        });
         self.devices.retain(|device| devices.contains(device));
         let mut result = Ok(());
         for device in devices {
@@ -263,6 +244,9 @@ impl Kernel {
         if let Some(packet_socket) = &mut self.packet_socket {
             packet_socket.detach();
         }
+        if let Some(Ok(inbound)) = &mut self.inbound {
+            inbound.detach();
+        }
         self.detach_sensor();
         Ok(())
     }
@@ -322,6 +306,9 @@ impl Kernel {
         if let Some(packet_socket) = &mut self.packet_socket {
             *packet_socket = PacketSocket::load(variants, &self.pins, instance);
             packet_socket.attach(&self.pins, instance);
+        }
+        if let Some(Ok(inbound)) = &mut self.inbound {
+            inbound.reload(variants, &self.pins, instance, self.filters)?;
         }
         let devices = std::mem::take(&mut self.devices);
         self.judge_frames(&devices)?;
@@ -386,6 +373,7 @@ impl Kernel {
             self.cells.set(cell, value)?;
         }
         self.cells.egress_changed()?;
+        self.cells.sow()?;
         self.cells.beat()
     }
 
@@ -417,12 +405,14 @@ impl Kernel {
         let randomx = self.randomx.is_ok().then_some("randomx_events");
         let network = self.network.iter().filter(|(_, programs)| programs.is_ok());
         let network = network.map(|(guard, _)| format!("{guard}_events"));
+        let inbound = matches!(self.inbound, Some(Ok(_))).then(|| "inbound_events".to_owned());
         let mut maps = Vec::new();
         for ring in ["scope_events", "command_events"]
             .into_iter()
             .chain(randomx)
             .map(str::to_owned)
             .chain(network)
+            .chain(inbound)
         {
             let map = self.pins.open(&ring)?;
             maps.push(map);

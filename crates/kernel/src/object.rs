@@ -58,6 +58,7 @@ macro_rules! embedded_once {
 
 pub(crate) static COMMAND: Embedded = embedded!("command");
 pub(crate) static EGRESS: Embedded = embedded_once!("egress");
+pub(crate) static INBOUND: Embedded = embedded_once!("inbound");
 pub(crate) static OUTBOUND: Embedded = embedded_once!("outbound");
 pub(crate) static PACKET_SOCKET: Embedded = embedded_once!("packet_socket");
 pub(crate) static POOL: Embedded = embedded_once!("pool");

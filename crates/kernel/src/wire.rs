@@ -1,5 +1,7 @@
 //! Bytes of the kernel's event ring become events. Anything may come in; nothing panics.
 
+mod inbound;
+
 use std::net::Ipv6Addr;
 
 use hayward_model::{
@@ -23,6 +25,8 @@ const EVENT_EGRESS: u32 = 4;
 const EVENT_OUTBOUND: u32 = 5;
 const EVENT_POOL: u32 = 6;
 const EVENT_CONTACT: u32 = 7;
+const EVENT_INBOUND: u32 = 8;
+const EVENT_INBOUND_CONTACT: u32 = 9;
 /// `struct cgroup_event`: its path.
 const CGROUP_PATH_OFFSET: usize = 16;
 /// `struct pool_event`: its message.
@@ -72,6 +76,8 @@ pub fn decode(bytes: &[u8]) -> Result<Event, WireError> {
         EVENT_OUTBOUND => outbound(bytes).map(Event::Outbound),
         EVENT_POOL => pool(bytes).map(Event::Pool),
         EVENT_CONTACT => contact(bytes).map(Event::Contact),
+        EVENT_INBOUND => inbound::finding(bytes).map(Event::Inbound),
+        EVENT_INBOUND_CONTACT => inbound::contact(bytes).map(Event::InboundContact),
         other => Err(WireError::UnknownType(other)),
     }
 }

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whether a source is banned, and what of it is dropped. */
+#pragma once
+#include "inbound.h"
+
+static __always_inline struct inbound_ban *in_force(struct inbound_ban_key *key, u64 now)
+{
+	struct inbound_ban *ban = bpf_map_lookup_elem(&inbound_bans, key);
+
+	return ban && now < ban->until ? ban : NULL;
+}
+
+/* The first bits of an address. */
+static __always_inline void cut(struct inbound_ban_key *key, const u64 *address, u32 bits)
+{
+	u64 high = ~0ull, low = 0;
+
+	if (bits > 64)
+		low = bits >= 128 ? ~0ull : ~0ull << ((128 - bits) & 63);
+	else
+		high = bits ? ~0ull << ((64 - bits) & 63) : 0;
+	high &= bpf_be64_to_cpu(address[0]);
+	low &= bpf_be64_to_cpu(address[1]);
+	high = bpf_cpu_to_be64(high);
+	low = bpf_cpu_to_be64(low);
+	__builtin_memcpy(&key->address[0], &high, 8);
+	__builtin_memcpy(&key->address[8], &low, 8);
+	key->prefix = bits;
+}
+
+/* The bits of a banned prefix that an address is in, and one; 0 where it is in none. There are few lengths of those. */
+static __noinline u32 find_range(const struct inbound_address *address, u32 is_ipv4, u64 now)
+{
+	struct inbound_lengths *lengths;
+	struct inbound_ban_key key = {};
+	u32 zero = 0, count;
+
+	lengths = bpf_map_lookup_elem(&inbound_lengths, &zero);
+	if (!lengths)
+		return 0;
+	count = is_ipv4 ? lengths->ipv4 : lengths->ipv6;
+	for (u32 at = 0; at < INBOUND_LENGTHS; at++) {
+		if (at >= count)
+			return 0;
+		cut(&key, address->words, is_ipv4 ? lengths->of_ipv4[at] : lengths->of_ipv6[at]);
+		if (in_force(&key, now))
+			return key.prefix + 1;
+	}
+	return 0;
+}
+
+/* The ban that a source is under; the one of just it first. */
+static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival, const u64 *source, u64 now)
+{
+	struct inbound_ban_key key = {};
+	struct inbound_lengths *lengths;
+	struct inbound_address address;
+	struct inbound_ban *ban;
+	u32 zero = 0, count;
+	u32 found;
+
+	__builtin_memcpy(key.address, source, sizeof(key.address));
+	key.prefix = bits_of_source(arrival->is_ipv4);
+	ban = in_force(&key, now);
+	if (ban)
+		return ban;
+	lengths = bpf_map_lookup_elem(&inbound_lengths, &zero);
+	if (!lengths)
+		return NULL;
+	count = arrival->is_ipv4 ? lengths->ipv4 : lengths->ipv6;
+	if (!count)
+		return NULL;
+	address.words[0] = arrival->source[0];
+	address.words[1] = arrival->source[1];
+	found = find_range(&address, arrival->is_ipv4, now);
+	if (!found)
+		return NULL;
+	cut(&key, arrival->source, found - 1);
+	return bpf_map_lookup_elem(&inbound_bans, &key);
+}
+
+/* Whether somebody gets in touch by it that has not been asked. */
+static __always_inline bool is_first_contact(const struct arrival *arrival)
+{
+	return arrival->kind != NO_PROBE && !(arrival->kind == PROBE_UDP && is_opened(arrival));
+}
+
+/* Whether the packet of a banned source is let in all the same. */
+static __always_inline bool comes_in(const struct arrival *arrival, const struct inbound_ban *ban)
+{
+	struct inbound_service service;
+
+	if (ban->strength == INBOUND_FULL)
+		return !(flags_of_settings() & INBOUND_CUT_REPLIES) && arrival->kind != PROBE_SYN && is_opened(arrival);
+	if (!is_first_contact(arrival))
+		return true;
+	if (ban->strength != INBOUND_SOFT_PEER)
+		return false;
+	service = service_of(arrival->target, arrival->port, arrival->protocol);
+	return bpf_map_lookup_elem(&inbound_served, &service);
+}
