@@ -155,7 +155,7 @@ static __always_inline bool arrive(struct inbound_scratch *scratch, u32 device)
 
 	take_prefix(source, arrival->is_ipv4);
 	ban = ban_of(arrival, source, now);
-	if (ban && inbound_is_leased(now) && !comes_in(arrival, ban)) {
+	if (ban && inbound_is_enforced(now) && !comes_in(arrival, ban)) {
 		ban->dropped++;
 		count(COUNT_INBOUND_DROPPED, 1);
 		return true;

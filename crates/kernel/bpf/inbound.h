@@ -164,16 +164,10 @@ static __always_inline u64 flags_of_settings(void)
 	return cell(CELL_INBOUND_FLAGS);
 }
 
-/* Whether bans are obeyed: not where the agent has been silent for too long. */
-static __always_inline bool inbound_is_leased(u64 now)
-{
-	return now < cell(CELL_INBOUND_LEASED);
-}
-
-/* Whether whoever scans is banned: not where the agent only observes. */
+/* Whether bans are made and obeyed: not where the agent only observes, or has been silent for too long. */
 static __always_inline bool inbound_is_enforced(u64 now)
 {
-	return flags_of_settings() & INBOUND_ENFORCE && inbound_is_leased(now);
+	return flags_of_settings() & INBOUND_ENFORCE && now < cell(CELL_INBOUND_LEASED);
 }
 
 /* Whether it leads to this host itself. */

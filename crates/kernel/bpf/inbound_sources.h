@@ -48,9 +48,14 @@ static __always_inline void read_inbound_limits(struct inbound_limits *limits, u
 
 static __always_inline u32 mix(u64 high, u64 low)
 {
-	u64 hash = (high ^ (low * FILTER_FACTOR)) * FILTER_FACTOR;
+	u64 hash = high * FILTER_FACTOR ^ low;
 
-	return hash >> 40;
+	/* Each bit of what goes in reaches all of what comes out: a product alone carries none downwards. */
+	hash ^= hash >> 32;
+	hash *= FILTER_FACTOR;
+	hash ^= hash >> 29;
+	hash *= FILTER_FACTOR;
+	return hash >> 32;
 }
 
 /* Which bucket a source has does not follow from what whoever sends can know. */

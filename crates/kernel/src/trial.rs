@@ -1,14 +1,14 @@
 //! A guard's programs on packets, run on what a test makes up. They are attached to nothing, and nobody else has their maps.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, time::Duration};
 
 use hayward_model::{Event, Guard, ScopePolicy};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ProgramInput};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ProgramInput, ProgramMut};
 
 use crate::{
-    Counters, EventStream, KernelError, OutboundLimits, Variant,
+    Cell, Counters, EventStream, InboundBans, InboundLimits, KernelError, OutboundLimits, Variant,
     error::Doing,
-    object::{EGRESS, Load, OUTBOUND, POOL},
+    object::{EGRESS, Embedded, INBOUND, Load, OUTBOUND, POOL},
     outbound,
     wire::decode,
 };
@@ -37,6 +37,21 @@ impl PacketTrial {
                 panic!("{guard:?} looks at no packets")
             }
         };
+        Self::load(programs, events, &outbound::cells(limits))
+    }
+
+    /// Loads the programs of the guard `inbound`.
+    pub fn inbound(limits: &InboundLimits) -> Result<Self, KernelError> {
+        let leased = [(Cell::InboundLeased, u64::MAX), (Cell::InboundSeed, 1)];
+        let cells = [limits.cells().as_slice(), &leased].concat();
+        Self::load(&INBOUND, "inbound_events", &cells)
+    }
+
+    fn load(
+        programs: &'static Embedded,
+        events: &'static str,
+        cells: &[(Cell, u64)],
+    ) -> Result<Self, KernelError> {
         let (object, _) = Load {
             programs,
             variants: Variant::ALL,
@@ -46,10 +61,42 @@ impl PacketTrial {
         }
         .load()?;
         let trial = Self { object, events };
-        for (cell, value) in outbound::cells(limits) {
-            trial.put("cells", &(cell as u32).to_ne_bytes(), &value.to_ne_bytes())?;
+        for (cell, value) in cells {
+            trial.put("cells", &(*cell as u32).to_ne_bytes(), &value.to_ne_bytes())?;
         }
         Ok(trial)
+    }
+
+    /// The bans that the programs of the guard `inbound` obey.
+    pub fn bans(&self, ipv6_prefix: u8) -> Result<InboundBans, KernelError> {
+        InboundBans::of(
+            self.map("inbound_bans")?,
+            self.map("inbound_lengths")?,
+            ipv6_prefix,
+        )
+    }
+
+    /// Runs a program on a frame so many times, and says how long it takes each time.
+    pub fn time(
+        &mut self,
+        name: &str,
+        frame: &[u8],
+        times: u32,
+    ) -> Result<(i32, Duration), KernelError> {
+        let input = ProgramInput {
+            data_in: Some(frame),
+            repeat: times,
+            ..Default::default()
+        };
+        let output = self.program(name)?.test_run(input);
+        let output = output.doing(|| format!("run the program {name}"))?;
+        Ok((output.return_value.cast_signed(), output.duration))
+    }
+
+    fn program(&self, name: &str) -> Result<ProgramMut<'_>, KernelError> {
+        let mut programs = self.object.progs_mut();
+        let program = programs.find(|program| program.name() == name);
+        program.ok_or_else(|| missing(name))
     }
 
     /// Has the programs judge a cgroup.
@@ -72,12 +119,7 @@ impl PacketTrial {
             data_in: Some(frame),
             ..Default::default()
         };
-        let program = self
-            .object
-            .progs_mut()
-            .find(|program| program.name() == name);
-        let program = program.ok_or_else(|| missing(name))?;
-        let output = program.test_run(input);
+        let output = self.program(name)?.test_run(input);
         let output = output.doing(|| format!("run the program {name}"))?;
         Ok(output.return_value.cast_signed())
     }
