@@ -7,6 +7,7 @@ mod exec;
 mod figure;
 mod growth;
 mod held;
+mod inbound;
 mod kills;
 mod miners;
 mod network;
@@ -75,6 +76,7 @@ enum What {
     Miners,
     Workloads,
     Network,
+    Inbound,
 }
 
 fn main() -> Result<()> {
@@ -123,6 +125,9 @@ fn main() -> Result<()> {
     if wanted(What::Network) {
         figures.extend(network::measure(&binary)?);
         figures.extend(reach::measure(&binary)?);
+    }
+    if wanted(What::Inbound) {
+        figures.extend(inbound::measure()?);
     }
     if wanted(What::Agent) {
         figures.extend(agent::measure(&binary)?);

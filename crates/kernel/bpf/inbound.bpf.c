@@ -145,24 +145,29 @@ static __always_inline void note_unasked(const struct arrival *arrival, u64 now)
 	bpf_map_update_elem(&inbound_unasked, &flow, &now, BPF_ANY);
 }
 
+static __always_inline bool is_answer_to_syn(const struct arrival *arrival)
+{
+	return arrival->protocol == IPPROTO_TCP && (arrival->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
 /* A packet arrives. Returns whether it is dropped. */
 static __always_inline bool arrive(struct inbound_scratch *scratch, u32 device)
 {
 	const struct arrival *arrival = &scratch->arrival;
-	u64 source[2] = { arrival->source[0], arrival->source[1] };
-	u64 now = now_ns();
-	struct inbound_ban *ban;
+	struct inbound_ban *ban = ban_of(arrival);
+	u64 now;
 
-	take_prefix(source, arrival->is_ipv4);
-	ban = ban_of(arrival, source, now);
-	if (ban && inbound_is_enforced(now) && !comes_in(arrival, ban)) {
+	if (ban && !comes_in(arrival, ban)) {
 		ban->dropped++;
 		count(COUNT_INBOUND_DROPPED, 1);
 		return true;
 	}
+	/* As nearly all are. */
+	if (arrival->kind == NO_PROBE && !is_answer_to_syn(arrival))
+		return false;
+	now = now_ns();
 	if (arrival->kind == NO_PROBE) {
-		if (arrival->protocol == IPPROTO_TCP && (arrival->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
-			note_unasked(arrival, now);
+		note_unasked(arrival, now);
 		return false;
 	}
 	if (is_for_many(arrival->target) || (arrival->kind == PROBE_UDP && is_opened(arrival)))

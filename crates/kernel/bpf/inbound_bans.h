@@ -3,11 +3,15 @@
 #pragma once
 #include "inbound.h"
 
-static __always_inline struct inbound_ban *in_force(struct inbound_ban_key *key, u64 now)
+static __always_inline bool is_in_force(const struct inbound_ban *ban)
 {
-	struct inbound_ban *ban = bpf_map_lookup_elem(&inbound_bans, key);
+	u64 now;
 
-	return ban && now < ban->until ? ban : NULL;
+	if (!ban || !(flags_of_settings() & INBOUND_ENFORCE))
+		return false;
+	/* The clock is read where there is a reason to. */
+	now = now_ns();
+	return now < ban->until && now < cell(CELL_INBOUND_LEASED);
 }
 
 /* The first bits of an address. */
@@ -29,7 +33,7 @@ static __always_inline void cut(struct inbound_ban_key *key, const u64 *address,
 }
 
 /* The bits of a banned prefix that an address is in, and one; 0 where it is in none. There are few lengths of those. */
-static __noinline u32 find_range(const struct inbound_address *address, u32 is_ipv4, u64 now)
+static __noinline u32 find_range(const struct inbound_address *address, u32 is_ipv4)
 {
 	struct inbound_lengths *lengths;
 	struct inbound_ban_key key = {};
@@ -43,14 +47,14 @@ static __noinline u32 find_range(const struct inbound_address *address, u32 is_i
 		if (at >= count)
 			return 0;
 		cut(&key, address->words, is_ipv4 ? lengths->of_ipv4[at] : lengths->of_ipv6[at]);
-		if (in_force(&key, now))
+		if (is_in_force(bpf_map_lookup_elem(&inbound_bans, &key)))
 			return key.prefix + 1;
 	}
 	return 0;
 }
 
-/* The ban that a source is under; the one of just it first. */
-static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival, const u64 *source, u64 now)
+/* The ban in force that a source is under; the one of just it first. */
+static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival)
 {
 	struct inbound_ban_key key = {};
 	struct inbound_lengths *lengths;
@@ -59,10 +63,13 @@ static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival,
 	u32 zero = 0, count;
 	u32 found;
 
-	__builtin_memcpy(key.address, source, sizeof(key.address));
+	address.words[0] = arrival->source[0];
+	address.words[1] = arrival->source[1];
+	take_prefix(address.words, arrival->is_ipv4);
+	__builtin_memcpy(key.address, address.words, sizeof(key.address));
 	key.prefix = bits_of_source(arrival->is_ipv4);
-	ban = in_force(&key, now);
-	if (ban)
+	ban = bpf_map_lookup_elem(&inbound_bans, &key);
+	if (is_in_force(ban))
 		return ban;
 	lengths = bpf_map_lookup_elem(&inbound_lengths, &zero);
 	if (!lengths)
@@ -72,7 +79,7 @@ static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival,
 		return NULL;
 	address.words[0] = arrival->source[0];
 	address.words[1] = arrival->source[1];
-	found = find_range(&address, arrival->is_ipv4, now);
+	found = find_range(&address, arrival->is_ipv4);
 	if (!found)
 		return NULL;
 	cut(&key, arrival->source, found - 1);

@@ -78,7 +78,8 @@ struct inbound_source {
 	u16 answered;
 	u16 failed;
 	u16 kinds; /* a bit for each enum inbound_kind */
-	u32 next;  /* where the next contact is remembered */
+	u32 next;  /* how many were remembered, and so where the next one is */
+	u64 unused;
 	struct inbound_contact known[INBOUND_CONTACTS];
 };
 
@@ -86,9 +87,13 @@ struct inbound_source {
 #define INBOUND_WAYS 8
 #define INBOUND_BUCKETS 8192
 struct inbound_bucket {
+	/* What is looked through, in one line of the processor's cache. */
 	struct bpf_spin_lock lock;
 	u32 found; /* working memory, as the next */
-	u64 least;
+	u32 least;
+	u32 unused;
+	u16 tags[INBOUND_WAYS];	 /* of the addresses; 0 is nobody */
+	u32 worths[INBOUND_WAYS]; /* what would be lost */
 	struct inbound_source sources[INBOUND_WAYS];
 };
 

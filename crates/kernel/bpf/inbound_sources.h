@@ -58,32 +58,42 @@ static __always_inline u32 mix(u64 high, u64 low)
 	return hash >> 32;
 }
 
-/* Which bucket a source has does not follow from what whoever sends can know. */
-static __always_inline struct inbound_bucket *bucket_of(const u64 *source)
+/* Where a source is looked for. It does not follow from what whoever sends can know. */
+struct inbound_slot {
+	struct inbound_bucket *bucket;
+	u16 tag;
+};
+
+static __always_inline struct inbound_slot slot_of(const u64 *source)
 {
 	u64 secret = cell(CELL_INBOUND_SEED);
-	u32 at = mix(source[0] ^ secret, source[1] + secret) & (INBOUND_BUCKETS - 1);
+	u32 hash = mix(source[0] ^ secret, source[1] + secret), at = hash & (INBOUND_BUCKETS - 1);
+	struct inbound_slot slot = { .bucket = bpf_map_lookup_elem(&inbound_sources, &at), .tag = hash >> 16 | 1 };
 
-	return bpf_map_lookup_elem(&inbound_sources, &at);
+	return slot;
 }
 
-/* How much would be lost with it: what has failed, and when it was heard of last. */
-static __always_inline u64 worth(const struct inbound_source *source)
-{
-	u64 failed = source->failed;
+/* The clock of `worths`: a quarter of a second and a little more, for weeks. */
+#define WORTH_TIME_SHIFT 28
+#define WORTH_TIME ((1u << 24) - 1)
 
-	return (failed < 0xff ? failed : 0xff) << 56 | source->last_ns >> 8;
+/* How much would be lost with it: what has failed, and when it was heard of last. */
+static __always_inline u32 worth_of(const struct inbound_source *source)
+{
+	u32 failed = source->failed < 0xff ? source->failed : 0xff;
+
+	return failed << 24 | (u32)(source->last_ns >> WORTH_TIME_SHIFT & WORTH_TIME);
 }
 
 /* The lock is held. Where it is found is read back from the table, so that the verifier, which takes it for any number then, goes
  * one way on and not as many as there are places. */
-static __always_inline struct inbound_source *find_place(struct inbound_bucket *bucket, const u64 *address)
+static __always_inline struct inbound_source *find_place(struct inbound_bucket *bucket, u16 tag, const u64 *address)
 {
 	bucket->found = INBOUND_WAYS;
 	for (u32 way = 0; way < INBOUND_WAYS; way++) {
 		const u64 *other = (const u64 *)bucket->sources[way].address;
 
-		if (other[0] == address[0] && other[1] == address[1]) {
+		if (bucket->tags[way] == tag && other[0] == address[0] && other[1] == address[1]) {
 			bucket->found = way;
 			break;
 		}
@@ -94,34 +104,34 @@ static __always_inline struct inbound_source *find_place(struct inbound_bucket *
 }
 
 /* The lock is held. Makes room for a source. */
-static __always_inline struct inbound_source *make_place(struct inbound_bucket *bucket, const struct inbound_limits *limits,
-							 u32 *evicted)
+static __always_inline struct inbound_source *make_place(struct inbound_bucket *bucket, u16 tag,
+							 const struct inbound_limits *limits, u32 *evicted)
 {
-	struct inbound_source *source;
+	u32 now = limits->now >> WORTH_TIME_SHIFT, memory = limits->memory_ns >> WORTH_TIME_SHIFT;
 
 	bucket->found = 0;
-	bucket->least = ~0ull;
+	bucket->least = ~0u;
 	for (u32 way = 0; way < INBOUND_WAYS; way++) {
-		source = &bucket->sources[way];
-		/* What is too old is worth nothing. */
-		if (source->last_ns + limits->memory_ns < limits->now) {
+		/* Nobody is there, or who was is forgotten. */
+		if (!bucket->tags[way] || ((now - bucket->worths[way]) & WORTH_TIME) > memory) {
 			bucket->least = 0;
 			bucket->found = way;
 			break;
 		}
-		if (worth(source) < bucket->least) {
-			bucket->least = worth(source);
+		if (bucket->worths[way] < bucket->least) {
+			bucket->least = bucket->worths[way];
 			bucket->found = way;
 		}
 	}
 	*evicted = bucket->least != 0;
+	bucket->tags[bucket->found & (INBOUND_WAYS - 1)] = tag;
 	return &bucket->sources[bucket->found & (INBOUND_WAYS - 1)];
 }
 
-/* The lock is held. Nothing is known of it any more. */
+/* The lock is held. Nothing is known of it any more. What is left of its contacts is beyond `next`, and not read. */
 static __always_inline void clear(struct inbound_source *source, const u64 *address, u64 now)
 {
-	__builtin_memset(source, 0, sizeof(*source));
+	__builtin_memset(source, 0, sizeof(*source) - sizeof(source->known));
 	__builtin_memcpy(source->address, address, sizeof(source->address));
 	source->first_ns = now;
 }
@@ -137,6 +147,8 @@ static __always_inline struct inbound_contact *find_contact(struct inbound_bucke
 	for (u32 at = 0; at < INBOUND_CONTACTS; at++) {
 		const struct inbound_contact *contact = &source->known[at];
 
+		if (at >= source->next)
+			break;
 		if (contact->port == port && contact->host == host && contact->transport == transport) {
 			bucket->found = at;
 			break;
@@ -158,8 +170,8 @@ static __always_inline u32 ports_of_late(const struct inbound_source *source, co
 		const struct inbound_contact *contact = &source->known[at];
 		u32 other = contact->transport ^ IPPROTO_TCP, age = (u16)(now - contact->when);
 
-		/* One where the first is 0, and where the second is less than zero. */
-		ports += (other - 1) >> 31 & (age - within) >> 31;
+		/* One where the first is 0, and where the others are less than zero. */
+		ports += (other - 1) >> 31 & (age - within) >> 31 & (at - source->next) >> 31;
 	}
 	return ports;
 }
@@ -225,22 +237,25 @@ static __always_inline void step(struct inbound_source *source, s32 steps)
 static __always_inline void take_probe(const struct inbound_attempt *attempt, const struct inbound_limits *limits,
 				       struct inbound_result *result)
 {
-	struct inbound_bucket *bucket = bucket_of(attempt->source);
+	struct inbound_slot slot = slot_of(attempt->source);
+	struct inbound_bucket *bucket = slot.bucket;
 	u16 when = limits->now / 1000000000;
 	struct inbound_contact *contact;
 	struct inbound_source *source;
+	u32 way;
 
 	__builtin_memset(result, 0, sizeof(*result) - sizeof(result->source));
 	if (!bucket)
 		return;
 	bpf_spin_lock(&bucket->lock);
-	source = find_place(bucket, attempt->source);
+	source = find_place(bucket, slot.tag, attempt->source);
 	if (!source) {
-		source = make_place(bucket, limits, &result->evicted);
+		source = make_place(bucket, slot.tag, limits, &result->evicted);
 		clear(source, attempt->source, limits->now);
-	} else if (source->last_ns + limits->memory_ns < limits->now) {
+	} else if (source->last_ns + limits->memory_ns <= limits->now) {
 		clear(source, attempt->source, limits->now);
 	}
+	way = bucket->found;
 	source->last_ns = limits->now;
 	source->kinds |= 1 << (attempt->kind & 15);
 	contact = find_contact(bucket, source, attempt);
@@ -272,6 +287,8 @@ static __always_inline void take_probe(const struct inbound_attempt *attempt, co
 		judge_source(source, limits, result);
 	}
 	result->walk = source->walk > 0 ? source->walk : 0;
+	/* Where it was found, or made room for. */
+	bucket->worths[way & (INBOUND_WAYS - 1)] = worth_of(source);
 	bpf_spin_unlock(&bucket->lock);
 	if (result->evicted)
 		count(COUNT_INBOUND_EVICTED, 1);
@@ -281,7 +298,8 @@ static __always_inline void take_probe(const struct inbound_attempt *attempt, co
 static __always_inline void take_outcome(const struct inbound_attempt *attempt, const struct inbound_limits *limits,
 					 struct inbound_result *result)
 {
-	struct inbound_bucket *bucket = bucket_of(attempt->source);
+	struct inbound_slot slot = slot_of(attempt->source);
+	struct inbound_bucket *bucket = slot.bucket;
 	struct inbound_contact *contact;
 	struct inbound_source *source;
 
@@ -289,7 +307,7 @@ static __always_inline void take_outcome(const struct inbound_attempt *attempt, 
 	if (!bucket)
 		return;
 	bpf_spin_lock(&bucket->lock);
-	source = find_place(bucket, attempt->source);
+	source = find_place(bucket, slot.tag, attempt->source);
 	contact = source ? find_contact(bucket, source, attempt) : NULL;
 	if (source && contact && contact->state == INBOUND_WAITING) {
 		s32 counted = attempt->transport == IPPROTO_UDP ? INBOUND_SILENT : INBOUND_STEP;
