@@ -91,7 +91,7 @@ fn compile_natively(clang: &str) {
         .compiler(clang)
         .std("gnu17")
         .includes(["native", "bpf"])
-        .files(["native/outbound.c", "native/pool.c"])
+        .files(["native/inbound.c", "native/outbound.c", "native/pool.c"])
         .warnings_into_errors(true)
         // What the kernel's side alone knows of or calls.
         .flag("-Wno-unknown-attributes")

@@ -104,7 +104,7 @@ static __noinline bool take_first_contact(struct inbound_scratch *scratch, u32 d
 	attempt->source[1] = arrival->source[1];
 	take_prefix(attempt->source, arrival->is_ipv4);
 	service = service_of(attempt->own, attempt->port, attempt->transport);
-	attempt->is_served = !!bpf_map_lookup_elem(&inbound_served, &service);
+	attempt->is_served = is_served(&service);
 	set_case(about, arrival->is_ipv4, device);
 	take_probe(attempt, &scratch->limits, result);
 	if (result->is_new) {
@@ -238,8 +238,8 @@ static __noinline void note_answer(struct inbound_scratch *scratch, u8 transport
 	struct inbound_service service = service_of(scratch->arrival.source, port, transport);
 	u64 *known = bpf_map_lookup_elem(&inbound_served, &service);
 
-	if (known) {
-		/* Whoever came had its answer counted then. */
+	/* Whoever came had its answer counted then. */
+	if (known && *known) {
 		*known = now;
 		return;
 	}
@@ -257,7 +257,7 @@ static __noinline void take_refusal(struct inbound_scratch *scratch, u32 device,
 	struct inbound_result *result = &scratch->result;
 
 	if (bpf_map_lookup_elem(&inbound_opened, &flow) || bpf_map_lookup_elem(&inbound_unasked, &flow) ||
-	    bpf_map_lookup_elem(&inbound_served, &service))
+	    is_served(&service))
 		return;
 	take_answer(scratch, answer->source_port, PROBE_ACK, IPPROTO_TCP, device, now);
 	take_probe(&scratch->attempt, &scratch->limits, result);
@@ -296,9 +296,11 @@ static __always_inline void answer_tcp(struct inbound_scratch *scratch, u32 devi
 		take_refusal(scratch, device, now);
 	else if (flags == (TCP_RST | TCP_ACK)) {
 		struct inbound_service service = service_of(answer->source, answer->source_port, IPPROTO_TCP);
+		u64 *known = bpf_map_lookup_elem(&inbound_served, &service);
 
 		/* It may be what ends a connection: whether the port is served is seen with the next. */
-		bpf_map_delete_elem(&inbound_served, &service);
+		if (known)
+			*known = 0;
 	}
 }
 
@@ -313,18 +315,12 @@ static __always_inline void answer_udp(struct inbound_scratch *scratch, u64 now)
 	note_answer(scratch, IPPROTO_UDP, answer->source_port, now);
 }
 
-SEC("tcx/egress")
-int on_inbound_answer(struct __sk_buff *frame)
+/* A packet leaves: something may come of a contact by it. */
+static __always_inline void leave(struct inbound_scratch *scratch, u32 device)
 {
-	struct inbound_scratch *scratch = scratch_of(LEAVES);
-	u32 device = frame->ifindex;
-	struct arrival *answer;
-	u64 now;
+	const struct arrival *answer = &scratch->arrival;
+	u64 now = now_ns();
 
-	if (!scratch || inbound_is_off() || !read_frame(&scratch->arrival, frame))
-		return FRAME_PASS;
-	answer = &scratch->arrival;
-	now = now_ns();
 	switch (answer->protocol) {
 	case IPPROTO_TCP:
 		answer_tcp(scratch, device, now);
@@ -348,6 +344,15 @@ int on_inbound_answer(struct __sk_buff *frame)
 			note_answer(scratch, IPPROTO_ICMP, 0, now);
 		break;
 	}
+}
+
+SEC("tcx/egress")
+int on_inbound_answer(struct __sk_buff *frame)
+{
+	struct inbound_scratch *scratch = scratch_of(LEAVES);
+
+	if (scratch && !inbound_is_off() && read_frame(&scratch->arrival, frame))
+		leave(scratch, frame->ifindex);
 	return FRAME_PASS;
 }
 

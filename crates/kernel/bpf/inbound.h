@@ -73,7 +73,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct inbound_service);
-	__type(value, u64); /* when it answered last */
+	__type(value, u64); /* when it answered last; 0 where it does not any more */
 } inbound_served SEC(".maps");
 
 struct inbound_flow {
@@ -214,6 +214,13 @@ static __always_inline bool is_opened(const struct arrival *arrival)
 	struct inbound_flow flow = flow_of(arrival->source, arrival->source_port, arrival->port, arrival->protocol);
 
 	return bpf_map_lookup_elem(&inbound_opened, &flow);
+}
+
+static __always_inline bool is_served(const struct inbound_service *service)
+{
+	u64 *when = bpf_map_lookup_elem(&inbound_served, service);
+
+	return when && *when;
 }
 
 static __always_inline struct inbound_service service_of(const u64 *own, u16 port, u8 transport)

@@ -53,6 +53,14 @@ static __noinline u32 find_range(const struct inbound_address *address, u32 is_i
 	return 0;
 }
 
+static __always_inline bool is_never_banned(const u64 *source)
+{
+	struct inbound_prefix key = { .prefix = 128 };
+
+	__builtin_memcpy(key.address, source, sizeof(key.address));
+	return bpf_map_lookup_elem(&inbound_never, &key);
+}
+
 /* The ban in force that a source is under; the one of just it first. */
 static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival)
 {
@@ -80,7 +88,8 @@ static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival)
 	address.words[0] = arrival->source[0];
 	address.words[1] = arrival->source[1];
 	found = find_range(&address, arrival->is_ipv4);
-	if (!found)
+	/* Of a range that is banned, somebody may be allowed. */
+	if (!found || is_never_banned(arrival->source))
 		return NULL;
 	cut(&key, arrival->source, found - 1);
 	return bpf_map_lookup_elem(&inbound_bans, &key);
@@ -104,5 +113,5 @@ static __always_inline bool comes_in(const struct arrival *arrival, const struct
 	if (ban->strength != INBOUND_SOFT_PEER)
 		return false;
 	service = service_of(arrival->target, arrival->port, arrival->protocol);
-	return bpf_map_lookup_elem(&inbound_served, &service);
+	return is_served(&service);
 }

@@ -16,14 +16,6 @@ struct inbound_case {
 	u32 sources;
 };
 
-static __always_inline bool is_never_banned(const u64 *source)
-{
-	struct inbound_prefix key = { .prefix = 128 };
-
-	__builtin_memcpy(key.address, source, sizeof(key.address));
-	return bpf_map_lookup_elem(&inbound_never, &key);
-}
-
 static __always_inline struct inbound_host *host_state(void)
 {
 	u32 zero = 0;

@@ -54,7 +54,7 @@ pub use kernel::Kernel;
 pub use memory::release_unused_memory;
 pub use nudge::{Nudger, Sightings};
 pub use object::Variant;
-pub use offline::{Arrival, Headers, Offline, Outcome, Packet, Socket, SocketKind};
+pub use offline::{Arrival, Headers, Offline, OfflineInbound, Outcome, Packet, Socket, SocketKind};
 pub use options::KernelOptions;
 pub use outbound::{Outbound, OutboundLimits};
 pub use own_network::enter_own_network;

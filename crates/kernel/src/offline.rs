@@ -2,6 +2,7 @@
 //! machine, with helpers and tables of this crate's. It needs no privileges, no kernel, and no clock.
 
 mod helpers;
+mod inbound;
 mod native;
 mod tables;
 
@@ -15,6 +16,7 @@ use crate::{
     wire::{self, WireError},
 };
 use helpers::{Machine, Storages};
+pub use inbound::OfflineInbound;
 use native::{NativeHeaders, Program, View};
 
 /// Times that the programs calculate with: far from overflowing when they add to them.

@@ -573,7 +573,7 @@ mod tests {
     fn a_scan_in_the_midst_of_a_flood_of_made_up_sources_is_found() {
         let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
         let mut came_in = 0;
-        let mut flood = |host: &mut Host, part: u32| {
+        let flood = |host: &mut Host, part: u32| {
             for one in 0..20_000_u32 {
                 let [a, b, c] = [(part % 200) as u8, (one >> 8) as u8, one as u8];
                 let from = format!("{}.{a}.{b}.{c}", 11 + part / 200);

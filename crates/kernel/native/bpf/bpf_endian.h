@@ -9,3 +9,5 @@
 #define bpf_htons(number) __builtin_bswap16(number)
 #define bpf_ntohl(number) __builtin_bswap32(number)
 #define bpf_htonl(number) __builtin_bswap32(number)
+#define bpf_cpu_to_be64(word) ((u64)__builtin_bswap64(word))
+#define bpf_be64_to_cpu(word) ((u64)__builtin_bswap64(word))

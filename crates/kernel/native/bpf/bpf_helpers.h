@@ -60,6 +60,11 @@ u64 hayward_workload(void);
 #define bpf_skb_cgroup_id(packet) ((void)(packet), hayward_workload())
 #define bpf_ktime_get_boot_ns() hayward_now()
 
+#define bpf_ktime_get_ns() hayward_now()
+#define bpf_ktime_get_coarse_ns() hayward_now()
+/* All lies in one piece already. */
+#define bpf_skb_pull_data(packet, bytes) ((void)(packet), (void)(bytes), -1L)
+
 /* One thread. */
 #define bpf_spin_lock(lock) ((void)(lock))
 #define bpf_spin_unlock(lock) ((void)(lock))
@@ -74,3 +79,5 @@ u64 hayward_workload(void);
 #define bpf_get_current_task() ((u64)0)
 #define bpf_get_current_comm(to, bytes) ((void)(to))
 #define BPF_CORE_READ(from, ...) ((void)(from), 0)
+#define BPF_CORE_READ_INTO(to, from, ...) ((void)(to), (void)(from))
+#define bpf_core_enum_value_exists(type, value) 0

@@ -1,4 +1,4 @@
-//! What `native/outbound.c` and `native/pool.c` have: the programs, and what the agent would write and read.
+//! What `native/inbound.c`, `native/outbound.c` and `native/pool.c` have: the programs, and what the agent would write and read.
 
 use std::ffi::c_void;
 
@@ -52,4 +52,8 @@ unsafe extern "C" {
     pub(super) safe fn hayward_set_domain(hash: u64) -> i64;
     pub(super) safe fn hayward_contacts_made() -> u64;
     pub(super) safe fn hayward_contacts() -> *const c_void;
+    pub(super) safe fn hayward_inbound_cell(which: u32, value: u64);
+    pub(super) safe fn hayward_inbound_contacts() -> u64;
+    pub(super) fn hayward_inbound_arrival(frame: *const u8, bytes: u64) -> i32;
+    pub(super) fn hayward_inbound_answer(frame: *const u8, bytes: u64);
 }
