@@ -36,6 +36,7 @@ use crate::{
     contacts::{self, Contacts},
     egress, events, host_sockets,
     kept::{Ended, Kept},
+    ledger::Ledger,
     names::{self, Names},
     node::refuse_cutting_node,
     notice::Notices,
@@ -130,6 +131,8 @@ impl Agent {
         }
         let (restrictions, problem) = Restrictions::open(&policy.journal.path);
         notices.extend(problem);
+        let (ledger, problem) = Ledger::beside(&policy.journal.path);
+        notices.extend(problem);
         let (mut breaker, problem) = Breaker::open(&policy.journal.path);
         notices.extend(problem);
         let names = Names::keeping_records_beside(&policy.journal.path);
@@ -170,6 +173,7 @@ impl Agent {
                 refusals: Mutex::default(),
                 contacts,
                 bans: Mutex::default(),
+                ledger,
                 ended_before,
                 seen: Mutex::default(),
                 canaries: AtomicU64::new(0),
@@ -234,6 +238,15 @@ impl Agent {
                     &stop,
                     "packet-sockets",
                     Agent::look_for_packet_sockets,
+                )?);
+            }
+            if self.policy().lists(Guard::Inbound) && self.carries(Guard::Inbound) {
+                self.attach_bans()?;
+                threads.push(self.clone().every(
+                    Duration::from_secs(1),
+                    &stop,
+                    "bans",
+                    Agent::end_bans,
                 )?);
             }
             for guard in Guard::ALL {

@@ -63,6 +63,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             refusals: Mutex::default(),
             contacts: crate::contacts::Contacts::below(folder, folder),
             bans: std::sync::Mutex::default(),
+            ledger: crate::ledger::Ledger::beside(folder).0,
             seen: Mutex::default(),
             ended_before: crate::kept::Ended::default(),
             sightings: crate::sightings::channel(),
