@@ -369,6 +369,6 @@ fn reason(event: &InboundEvent) -> String {
 }
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

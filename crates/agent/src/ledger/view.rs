@@ -90,7 +90,7 @@ impl Inner {
         let others = there.into_values();
         let others = others.filter_map(|ban| passing(&ban, now));
         list.extend(others);
-        list.sort_by(|one, other| one.ban.net.cmp(&other.ban.net));
+        list.sort_by_key(|one| one.ban.net);
         list
     }
 
