@@ -168,7 +168,7 @@ fn without_the_guard_nobody_is_banned() {
 }
 
 #[test]
-fn ten_thousand_bans_are_in_force_within_a_second() {
+fn ten_thousand_bans_are_taken_in_one_go() {
     let bench = Bench::new();
     let texts: Vec<String> = (0..10_000_u32)
         .map(|number| std::net::Ipv4Addr::from(0xc612_0000 + number).to_string())
