@@ -144,6 +144,13 @@ impl LedgerFile {
         Ok(())
     }
 
+    /// Has the disk be full from now on, until the file is written anew.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&mut self) {
+        let full = OpenOptions::new().write(true).open("/dev/full");
+        self.file = Ok(Some(full.expect("a device that is full")));
+    }
+
     fn opened(&mut self) -> io::Result<Option<&mut File>> {
         match &mut self.file {
             Ok(file) => Ok(file.as_mut()),

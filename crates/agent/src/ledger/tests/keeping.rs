@@ -241,23 +241,40 @@ fn a_file_that_cannot_be_read_is_not_written_over() {
 #[test]
 fn what_could_not_be_written_is_written_when_that_works_again() {
     let bench = Bench::new();
+    let ban = |text: &str| bench.ledger.ban(&order(&[text], None));
+    ban("192.0.2.1").expect("banned");
+    bench.ledger.lock().file.fill_disk();
+    let event = event("192.0.2.8", InboundVerdict::Banned);
+    let found = bench.ledger.found(&settings(), &event, "a");
+    assert!(found.is_ok_and(|ban| ban.is_some()));
+    // Nor is there a folder in which it could be written anew.
     let folder = bench.folder.path().to_owned();
-    // Nothing is written yet, and no folder is there to write to.
     let away = folder.with_extension("away");
     fs::rename(&folder, &away).expect("moved");
-    let event = event("192.0.2.8", InboundVerdict::Banned);
-    bench
-        .ledger
-        .found(&settings(), &event, "a")
-        .expect("banned");
-    let error = bench.ledger.ban(&order(&["192.0.2.7"], None));
-    assert!(matches!(error, Err(LedgerError::File(_))));
+    assert!(matches!(ban("192.0.2.7"), Err(LedgerError::File(_))));
     fs::rename(&away, &folder).expect("moved back");
+    assert_eq!(bench.map.nets(), ["192.0.2.1/32", "192.0.2.8/32"]);
+    ban("192.0.2.9").expect("banned");
+    let expected = ["192.0.2.1/32", "192.0.2.8/32", "192.0.2.9/32"];
+    assert_eq!(bench.rebooted().banned(), expected);
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_done() {
+    let bench = Bench::new();
     bench
         .ledger
-        .ban(&order(&["192.0.2.9"], None))
+        .ban(&order(&["192.0.2.1"], Some(HOUR)))
         .expect("banned");
-    assert_eq!(bench.rebooted().banned(), ["192.0.2.8/32", "192.0.2.9/32"]);
+    bench.ledger.lock().file.fill_disk();
+    let again = order(&["192.0.2.1", "192.0.2.7"], None);
+    assert!(matches!(
+        bench.ledger.ban(&again),
+        Err(LedgerError::File(_))
+    ));
+    assert_eq!(bench.map.nets(), ["192.0.2.1/32"]);
+    assert!(bench.map.left("192.0.2.1/32").is_some());
+    assert_eq!(bench.rebooted().banned(), ["192.0.2.1/32"]);
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn who_is_allowed_is_banned_no_more_until_that_is_over() {
     assert!(allowed.notes[0].contains("stays banned with 192.0.0.0/16"));
     assert_eq!(bench.map.nets(), ["192.0.0.0/16"]);
     let bench = bench.restarted();
+    assert_eq!(bench.map.nets(), ["192.0.0.0/16"]);
     assert!(bench.map.maps().never.contains(&net("192.0.2.0/24")));
     let error = bench.ledger.ban(&order(&["192.0.2.7"], None));
     let error = error.expect_err("allowed").to_string();
