@@ -230,6 +230,7 @@ impl Agent {
             self.enter_existing_cgroups();
             self.forget_old_lists();
             self.weigh_contacts();
+            threads.extend(self.keep_bans(&stop)?);
             threads.push(events::start(self.clone(), stop.clone())?);
             if self.policy().lists(Guard::Outbound) && self.carries(Guard::Outbound) {
                 threads.push(contacts::start(self.clone(), stop.clone())?);
@@ -238,15 +239,6 @@ impl Agent {
                     &stop,
                     "packet-sockets",
                     Agent::look_for_packet_sockets,
-                )?);
-            }
-            if self.policy().lists(Guard::Inbound) && self.carries(Guard::Inbound) {
-                self.attach_bans()?;
-                threads.push(self.clone().every(
-                    Duration::from_secs(1),
-                    &stop,
-                    "bans",
-                    Agent::end_bans,
                 )?);
             }
             for guard in Guard::ALL {
@@ -308,7 +300,7 @@ impl Agent {
         }
     }
 
-    fn every(
+    pub(crate) fn every(
         self: Arc<Self>,
         interval: Duration,
         stop: &Arc<AtomicBool>,

@@ -1,6 +1,11 @@
 //! What operators do to bans through the local API, and what becomes of it in the journal.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicBool},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use hayward_kernel::{InboundBans, InboundNever, KernelError, Pins};
 use hayward_model::{Action, Actor, BanOrigin, BanStrength, Guard};
@@ -13,8 +18,10 @@ use super::{
     entry::{parse_source, shown},
     error::LedgerError,
 };
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentError};
 
+/// How often bans that are over are ended.
+const TICK: Duration = Duration::from_secs(1);
 /// The longest comment, in bytes.
 const LONGEST_COMMENT: usize = 1000;
 /// So many sources are named in a record.
@@ -133,11 +140,24 @@ pub struct AllowReport {
 }
 
 impl Agent {
-    /// Has the kernel obey the ledger from now on.
+    /// Has the kernel obey the ledger from now on, and ends what is over, where the guard is in the kernel.
     ///
     /// # Errors
-    /// Where the guard's maps are not there.
-    pub(crate) fn attach_bans(&self) -> Result<(), KernelError> {
+    /// Where the guard's maps are not there, or no thread can be had.
+    pub(crate) fn keep_bans(
+        self: &Arc<Self>,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Option<JoinHandle<()>>, AgentError> {
+        if !self.policy().lists(Guard::Inbound) || !self.carries(Guard::Inbound) {
+            return Ok(None);
+        }
+        self.attach_bans()?;
+        let thread = self.clone().every(TICK, stop, "bans", Self::end_bans)?;
+        Ok(Some(thread))
+    }
+
+    /// Has the kernel obey the ledger from now on.
+    fn attach_bans(&self) -> Result<(), KernelError> {
         let policy = self.policy();
         let pins = Pins::new(&policy.pins);
         let ledger = &self.pipeline.ledger;
@@ -162,8 +182,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends bans that are over. Called every second.
-    pub(crate) fn end_bans(&self) {
+    /// Ends bans that are over.
+    fn end_bans(&self) {
         match self.pipeline.ledger.tick(Timestamp::now()) {
             Ok(ended) => {
                 for ban in &ended.bans {
