@@ -159,7 +159,7 @@ writes what-is-granted-is-reached hayward_checked_total page /test/box
 exits quarantine 0 hayward quarantine /test/box
 exits quarantined-does-not-reach-it 1 page /test/box
 exits revoke 0 hayward grants revoke /test/box
-writes ban-list-is-in-force /test/bans.txt hayward bans
+writes ban-list-is-in-force /test/bans.txt hayward bans lists
 exits grant-of-one-destination 0 hayward grants add /test/box --to "127.0.0.1 9752/tcp"
 writes what-is-granted-alone-is-reached hayward_checked_total page /test/box
 exits revoke-again 0 hayward grants revoke /test/box

@@ -1,5 +1,7 @@
 //! The local API: HTTP over a unix socket. Peer credentials decide: readers look, operators act.
 
+mod inbound;
+
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use axum::{
@@ -35,6 +37,8 @@ use crate::{
     why::WhyReport,
     workloads::{FindError, WorkloadReport},
 };
+
+pub use inbound::FlushReport;
 
 /// An answer that is an error, as `{"error": "..."}`.
 #[derive(Debug)]
@@ -231,6 +235,7 @@ fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/breaker/reset", post(reset))
         .route("/v1/tell", get(told))
         .route("/v1/tell/test", post(test_tell))
+        .merge(inbound::routes())
         .fallback(async || ApiError(StatusCode::NOT_FOUND, "there is no such path".to_owned()))
         .method_not_allowed_fallback(async || {
             let message = "this path has another method".to_owned();

@@ -20,6 +20,7 @@ mod events;
 mod grants;
 mod host_sockets;
 mod kept;
+mod ledger;
 mod memory;
 mod metrics;
 mod names;
@@ -56,7 +57,9 @@ mod workloads;
 
 pub use act::{ActReport, ActRequest};
 pub use agent::{Agent, AgentError, Forgot};
-pub use api::{ForgetRequest, ForgiveRequest, OffRequest, ReloadRequest, ResetRequest, serve};
+pub use api::{
+    FlushReport, ForgetRequest, ForgiveRequest, OffRequest, ReloadRequest, ResetRequest, serve,
+};
 pub use bans::{BanReport, bans_of};
 pub use breaker::TripReport;
 pub use canary::{
@@ -64,6 +67,11 @@ pub use canary::{
     send as send_as_canary, subscribe as subscribe_as_canary,
 };
 pub use grants::{GrantReport, GrantRequest, Holds};
+pub use ledger::{
+    Allow, AllowOrder, AllowReport, AllowRequest, Attached, Ban, BanOrder, BanRequest, BansReport,
+    Ended, Ledger, LedgerError, LiftReport, LiftRequest, Lifted, ListedBan, Never, Ordered, Past,
+    Refusal, RefusedNet, WhyBanned, parse_source,
+};
 pub use node::refuse_cutting_node;
 pub use outbound::{nobody, outbound_limits};
 pub use play::{reach as reach_as_canary, scan as scan_as_canary};

@@ -32,6 +32,7 @@ use crate::{
     describe,
     egress::Refusals,
     kept::Ended,
+    ledger::Ledger,
     names::{Names, Unnamed},
     notice::Notices,
     process,
@@ -87,6 +88,8 @@ pub struct Pipeline {
     pub(crate) contacts: Contacts,
     /// Ban lists in force.
     pub(crate) bans: Mutex<BanLists>,
+    /// Bans of the guard `inbound`.
+    pub(crate) ledger: Ledger,
     /// Where clients get what the sensor of `randomx` sees, while they ask for it.
     pub(crate) sightings: broadcast::Sender<Arc<RoundingEvent>>,
     /// Events that could not be read.

@@ -36,6 +36,7 @@ use crate::{
     contacts::{self, Contacts},
     egress, events, host_sockets,
     kept::{Ended, Kept},
+    ledger::Ledger,
     names::{self, Names},
     node::refuse_cutting_node,
     notice::Notices,
@@ -130,6 +131,8 @@ impl Agent {
         }
         let (restrictions, problem) = Restrictions::open(&policy.journal.path);
         notices.extend(problem);
+        let (ledger, problem) = Ledger::beside(&policy.journal.path);
+        notices.extend(problem);
         let (mut breaker, problem) = Breaker::open(&policy.journal.path);
         notices.extend(problem);
         let names = Names::keeping_records_beside(&policy.journal.path);
@@ -170,6 +173,7 @@ impl Agent {
                 refusals: Mutex::default(),
                 contacts,
                 bans: Mutex::default(),
+                ledger,
                 ended_before,
                 seen: Mutex::default(),
                 canaries: AtomicU64::new(0),
@@ -226,6 +230,7 @@ impl Agent {
             self.enter_existing_cgroups();
             self.forget_old_lists();
             self.weigh_contacts();
+            threads.extend(self.keep_bans(&stop)?);
             threads.push(events::start(self.clone(), stop.clone())?);
             if self.policy().lists(Guard::Outbound) && self.carries(Guard::Outbound) {
                 threads.push(contacts::start(self.clone(), stop.clone())?);
@@ -295,7 +300,7 @@ impl Agent {
         }
     }
 
-    fn every(
+    pub(crate) fn every(
         self: Arc<Self>,
         interval: Duration,
         stop: &Arc<AtomicBool>,

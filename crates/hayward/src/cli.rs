@@ -1,5 +1,6 @@
 //! The command line: what `hayward --help` shows.
 
+mod bans;
 mod pcap;
 mod rules;
 mod trace;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hayward_model::{Action, Guard};
 use hayward_respond::{Grace, Share};
 
+pub(crate) use bans::{AllowCommand, BansCommand, ExportFormat};
 pub(crate) use pcap::PcapArguments;
 pub(crate) use rules::{Keys, RulesCommand};
 pub(crate) use trace::{Sought, TraceArguments};
@@ -240,8 +242,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: GrantsCommand,
     },
-    /// List the ban lists in force: where from, of when, and what each has refused.
-    Bans,
+    /// Work on bans of sources that probe this host, and list the ban lists of the guard `egress`.
+    Bans {
+        #[command(subcommand)]
+        command: BansCommand,
+    },
     /// Let a workload reach nothing, until the time is over or `hayward release`.
     #[command(after_help = ON_WORKLOAD)]
     Quarantine {

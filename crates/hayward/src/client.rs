@@ -56,6 +56,16 @@ pub(crate) fn post<T: DeserializeOwned>(
     Ok(serde_json::from_slice(&answer)?)
 }
 
+/// The same with the method that removes.
+pub(crate) fn delete<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, Failure> {
+    let answer = request(socket, Method::DELETE, path, serde_json::to_vec(body)?)?;
+    Ok(serde_json::from_slice(&answer)?)
+}
+
 /// Hands over lines of bytes as they come, until `line` says that it is enough. Fails when the agent ends the answer.
 pub(crate) async fn follow(
     socket: &Path,

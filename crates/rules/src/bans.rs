@@ -2,6 +2,7 @@
 
 mod file;
 mod header;
+mod sources;
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
@@ -12,12 +13,14 @@ use jiff::Timestamp;
 
 use crate::{RulesError, load::expand};
 
+pub use sources::parse_sources;
+
 /// Lists at most: each is counted by itself in the kernel.
 pub const MOST_BAN_LISTS: usize = 64;
 /// Prefixes at most, and names, of all lists together: what the kernel has room for.
 pub const MOST_BANS: usize = 262_144;
 /// A file of so many bytes is no list that anybody meant.
-const MOST_BYTES: u64 = 64 << 20;
+pub const MOST_BAN_BYTES: u64 = 64 << 20;
 
 /// The widest prefixes that a list may ban.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,15 +184,15 @@ fn read(path: &Path, name: &str) -> Result<(Vec<u8>, Option<Timestamp>), Vec<Pro
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| {
         let written = file.metadata()?.modified().ok();
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        file.take(MOST_BAN_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(written.and_then(|written| Timestamp::try_from(written).ok()))
     });
     let written = read.map_err(|error| {
         let help = "check the path and its permissions";
         problem(format!("cannot be read: {error}"), help)
     })?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let message = format!("is larger than {} MiB", MOST_BYTES >> 20);
+    if bytes.len() as u64 > MOST_BAN_BYTES {
+        let message = format!("is larger than {} MiB", MOST_BAN_BYTES >> 20);
         return Err(problem(message, "name a list of addresses"));
     }
     Ok((bytes, written))

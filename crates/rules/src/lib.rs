@@ -14,7 +14,8 @@ pub mod secret;
 pub mod table;
 
 pub use bans::{
-    BanList, Bans, MOST_BAN_LISTS, MOST_BANS, Widest, banned_names, bans, load_bans, parse_bans,
+    BanList, Bans, MOST_BAN_BYTES, MOST_BAN_LISTS, MOST_BANS, Widest, banned_names, bans,
+    load_bans, parse_bans, parse_sources,
 };
 pub use builtin::{BUILTIN, TEST_STRING};
 pub use difference::{RuleDifference, diff};

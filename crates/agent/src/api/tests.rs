@@ -1,5 +1,7 @@
 //! Requests, damaged: every one that HTTP can read gets an answer, and every error says what is wrong.
 
+mod inbound;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -63,6 +65,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             refusals: Mutex::default(),
             contacts: crate::contacts::Contacts::below(folder, folder),
             bans: std::sync::Mutex::default(),
+            ledger: crate::ledger::Ledger::beside(folder).0,
             seen: Mutex::default(),
             ended_before: crate::kept::Ended::default(),
             sightings: crate::sightings::channel(),
@@ -97,8 +100,13 @@ fn agent(folder: &Path) -> Arc<Agent> {
 /// Serves until the process ends. Returns the socket.
 fn served() -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
-    let socket = folder.path().join("socket");
     let agent = agent(folder.path());
+    let socket = serve_it(folder.path(), agent);
+    (folder, socket)
+}
+
+fn serve_it(folder: &Path, agent: Arc<Agent>) -> std::path::PathBuf {
+    let socket = folder.join("socket");
     let (ready, is_ready) = std::sync::mpsc::channel();
     let path = socket.clone();
     std::thread::spawn(move || {
@@ -114,7 +122,7 @@ fn served() -> (TempDir, std::path::PathBuf) {
         })
     });
     is_ready.recv().expect("it listens");
-    (folder, socket)
+    socket
 }
 
 /// Asks and reads the answer. A request that may have no end needs `hang_up`, for which one that is right may be left

@@ -81,7 +81,7 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
                 grants::set(&socket, json, workload, Holds::List, None, Vec::new())
             }
         },
-        Command::Bans => bans::bans(&socket, json),
+        Command::Bans { command } => bans::bans(&socket, json, command),
         Command::Quarantine { workload, time } => grants::set(
             &socket,
             json,

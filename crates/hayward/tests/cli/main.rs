@@ -4,6 +4,8 @@
 //! and are asserted beside it, since programs rely on them.
 
 #[cfg(test)]
+mod bans;
+#[cfg(test)]
 mod offline;
 #[cfg(test)]
 mod rules;

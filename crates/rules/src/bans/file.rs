@@ -38,7 +38,7 @@ const SHARED: [&str; 12] = [
 ];
 
 /// What a line is.
-enum Line {
+pub(super) enum Line {
     Nothing,
     Net(Ipv6Net),
     Names(Vec<u64>),
@@ -57,10 +57,7 @@ pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList,
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         // A comment may be in any encoding; what counts is ASCII.
         let line = String::from_utf8_lossy(line);
-        let (entry, comment) = match line.find(['#', ';']) {
-            Some(at) => (&line[..at], &line[at + 1..]),
-            None => (line.as_ref(), ""),
-        };
+        let (entry, comment) = apart(&line);
         if list.nets.is_empty() && !comment.is_empty() {
             list.source = list.source.or_else(|| header::source(comment));
             list.date = list.date.or_else(|| header::date(comment));
@@ -102,7 +99,15 @@ pub(super) fn parse(name: &str, bytes: &[u8], widest: Widest) -> Result<BanList,
     Ok(list)
 }
 
-fn of(entry: &str, widest: Widest) -> Result<Line, (String, &'static str)> {
+/// What a line says, and the comment behind it.
+pub(super) fn apart(line: &str) -> (&str, &str) {
+    match line.find(['#', ';']) {
+        Some(at) => (&line[..at], &line[at + 1..]),
+        None => (line, ""),
+    }
+}
+
+pub(super) fn of(entry: &str, widest: Widest) -> Result<Line, (String, &'static str)> {
     let mut words = entry.split_whitespace();
     let Some(first) = words.next() else {
         return Ok(Line::Nothing);
