@@ -4,6 +4,7 @@
 mod benign;
 mod container;
 mod elf;
+mod front;
 mod host;
 mod launch;
 #[path = "../../crates/kernel/tests/network/mod.rs"]
@@ -19,6 +20,7 @@ mod world;
 pub use benign::{Benign, corpus, lookalike};
 pub use container::run_in_container;
 pub use elf::{connector32, creator32, creator64, writer};
+pub use front::{FRONT, FRONT_6, Front, INTERFACE, Meanwhile};
 pub use host::{Answer, BANNED, Host, Start, binary, get};
 pub use launch::{Ended, Launch, Way};
 pub use network::Workload as NetworkWorkload;

@@ -6,7 +6,9 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use hayward_kernel::{Headers, Offline, OutboundLimits, Outcome, Packet, SocketKind};
+use hayward_kernel::{
+    Headers, InboundLimits, Offline, OfflineInbound, OutboundLimits, Outcome, Packet, SocketKind,
+};
 use hayward_model::{Event, Evidence, Guard};
 use ipnet::Ipv6Net;
 
@@ -36,10 +38,20 @@ pub struct Seen {
     pub at_end: bool,
 }
 
+/// What the guards go by.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Who scans from inside.
+    pub outbound: OutboundLimits,
+    /// Who scans what is inside.
+    pub inbound: InboundLimits,
+}
+
 /// A capture that is being judged.
 #[derive(Debug)]
 pub struct Player {
     offline: Offline,
+    inbound: OfflineInbound,
     inside: Inside,
     workloads: HashMap<Ipv6Addr, u64>,
     addresses: Vec<Ipv6Addr>,
@@ -54,12 +66,12 @@ impl Player {
     /// One that goes by these settings. Where contacts count `twice` they do but for addresses inside and of `once`.
     pub fn new<'a>(
         inside: Inside,
-        limits: &OutboundLimits,
+        limits: &Limits,
         domains: impl IntoIterator<Item = &'a str>,
         twice: &[Ipv6Net],
         once: &[Ipv6Net],
     ) -> Self {
-        let mut offline = Offline::new(limits);
+        let mut offline = Offline::new(&limits.outbound);
         offline.set_domains(domains);
         let own = inside.nets();
         let is_own = |net: &Ipv6Net| own.iter().any(|own| own.contains(net));
@@ -67,6 +79,11 @@ impl Player {
         offline.weigh(&twice, &[once, own].concat());
         Self {
             offline,
+            // What has happened is observed.
+            inbound: OfflineInbound::new(&InboundLimits {
+                enforce: false,
+                ..limits.inbound
+            }),
             inside,
             workloads: HashMap::new(),
             addresses: Vec::new(),
@@ -130,9 +147,11 @@ impl Player {
         let arrives = self.inside.holds(headers.target);
         if leaves {
             self.leaves(&headers, &packet);
+            self.inbound.leave(self.now, &packet);
         }
         if arrives {
             self.arrives(&headers, &packet);
+            self.inbound.arrive(self.now, &packet);
         }
         (leaves || arrives).then_some(()).ok_or(Unread::Outside)
     }
@@ -214,7 +233,7 @@ impl Player {
     /// What the programs have told.
     fn found(&mut self, at_end: bool) -> Vec<Seen> {
         let events = self.offline.events();
-        let mut all = Vec::new();
+        let mut all = self.found_inbound(at_end);
         for event in events.into_iter().filter_map(Result::ok) {
             let (workload, finding) = match event {
                 Event::Pool(event) => (event.sender.cgroup_id, hayward_detect::pool(event)),
@@ -244,6 +263,29 @@ impl Player {
                 guard: finding.guard,
                 source,
                 evidence,
+                at_end,
+            });
+        }
+        all
+    }
+
+    /// Who scans what is inside.
+    fn found_inbound(&mut self, at_end: bool) -> Vec<Seen> {
+        let mut all = Vec::new();
+        for event in self.inbound.events().into_iter().filter_map(Result::ok) {
+            let Event::Inbound(event) = event else {
+                continue;
+            };
+            let source = event.evidence.source.addr();
+            self.summary.findings += 1;
+            all.push(Seen {
+                at: self.now,
+                guard: Guard::Inbound,
+                source,
+                evidence: Evidence {
+                    inbound: Some(event.evidence),
+                    ..Evidence::default()
+                },
                 at_end,
             });
         }

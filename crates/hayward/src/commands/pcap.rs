@@ -48,7 +48,10 @@ fn judge_file(
         .map(prefix)
         .collect();
     let domains = policy.pool.domains.iter().map(String::as_str);
-    let limits = outbound_limits(&policy.outbound);
+    let limits = Limits {
+        outbound: outbound_limits(&policy.outbound),
+        inbound: InboundLimits::DEFAULT,
+    };
     let mut player = Player::new(inside, &limits, domains, &nobody(), &once);
     let (input, size) = open(file)?;
     let mut reader = Reader::new(input).map_err(|error| cannot(file, &error))?;
