@@ -10,7 +10,7 @@ use hayward_rules::{
 };
 
 use crate::{
-    AgentError, agent::Agent, bans::bans_of, egress, node::refuse_cutting_node, pool,
+    AgentError, agent::Agent, bans::bans_of, egress, node::refuse_cutting_node, options, pool,
     rules::Tables, scope, start, watch::Stamps,
 };
 
@@ -61,6 +61,10 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
         (
             "guards.pool",
             old.lists(Guard::Pool) != new.lists(Guard::Pool),
+        ),
+        (
+            "guards.inbound",
+            old.lists(Guard::Inbound) != new.lists(Guard::Inbound),
         ),
         (
             "workloads.runtimes",
@@ -118,7 +122,7 @@ impl Agent {
             would_stop: Vec::new(),
             needs_restart: needs_restart(&self.policy(), &policy),
         };
-        if start::may_quarantine(&policy, &table) && !self.judges_packets() {
+        if options::may_quarantine(&policy, &table) && !self.judges_packets() {
             let key = "response: quarantine".to_owned();
             let known = report
                 .needs_restart
@@ -162,7 +166,7 @@ impl Agent {
     fn put_in_force(&self, table: &CommandTable, policy: Arc<Policy>) -> Result<(), AgentError> {
         let old = self.policy();
         let (from, to) = (old.scope_rules(), policy.scope_rules());
-        let mut between = start::kernel_options(&old, &self.root);
+        let mut between = options::kernel_options(&old, &self.root);
         between.users_policy = from.general().milder(to.general());
         between.by_name |= to.is_by_name();
         between.uid_min = between.uid_min.filter(|_| to.users());
@@ -173,7 +177,7 @@ impl Agent {
                 by(from).milder(by(to))
             });
             kernel.replace_tables(table.words(), to.table().words())?;
-            kernel.write_cells(&start::kernel_options(&policy, &self.root))?;
+            kernel.write_cells(&options::kernel_options(&policy, &self.root))?;
             // While the kernel side is held: a scan would enter what it finds under the policy that it finds.
             if let Ok(mut current) = self.pipeline.policy.write() {
                 *current = policy.clone();
@@ -181,7 +185,7 @@ impl Agent {
             Ok(())
         });
         if result.is_err() {
-            let options = start::kernel_options(&old, &self.root);
+            let options = options::kernel_options(&old, &self.root);
             self.with_kernel(|kernel| kernel.write_cells(&options))?;
         }
         // Under the new policy, or again under the old one.

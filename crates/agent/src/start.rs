@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -13,10 +12,9 @@ use std::{
 };
 
 use hayward_kernel::{
-    InboundLimits, Kernel, KernelError, KernelOptions, Pins, Variant, missing_privileges,
-    require_privileges, size_class,
+    Kernel, KernelError, KernelOptions, Pins, missing_privileges, require_privileges, size_class,
 };
-use hayward_model::{Action, Guard, GuardStatus, Record, Response};
+use hayward_model::{Action, Guard, GuardStatus, Record};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Query, Recorder};
 use hayward_respond::Restrictions;
@@ -39,7 +37,7 @@ use crate::{
     names::{self, Names},
     node::refuse_cutting_node,
     notice::Notices,
-    outbound,
+    options::{kernel_options, may_quarantine},
     pipeline::Pipeline,
     pool,
     prove::{UNSEEN, Unproven},
@@ -402,41 +400,4 @@ fn load_kernel(
         (guard, shortfall)
     });
     Ok((kernel, unproven.into()))
-}
-
-/// Whether what leaves workloads is to be judged: by the guard `egress`, or because some finding may lead to a quarantine.
-pub(crate) fn may_quarantine(policy: &Policy, table: &CommandTable) -> bool {
-    let mut rules = table.rules().iter();
-    policy.lists(Guard::Egress)
-        || policy.may_quarantine()
-        || rules.any(|rule| rule.response == Some(Response::Quarantine))
-}
-
-/// But for where programs on packets are put, which only matters when they are loaded.
-pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
-    KernelOptions {
-        pins: policy.pins.clone(),
-        root_cgroup: fs::metadata(root).map_or(u64::MAX, |metadata| metadata.ino()),
-        lease: policy.lease,
-        uid_min: policy.scope_rules().users().then(uid_min),
-        users_policy: policy.scope_rules().general(),
-        by_name: policy.scope_rules().is_by_name(),
-        root: root.to_owned(),
-        network: Vec::new(),
-        outbound: outbound::outbound_limits(&policy.outbound),
-        inbound: InboundLimits::DEFAULT,
-        fileless_kill: policy.command.fileless_kill,
-        unscanned_kill: policy.command.unscanned_kill,
-        filters: false,
-        variants: Variant::ALL,
-    }
-}
-
-/// Where ids of people begin, by /etc/login.defs; 1000 where it does not say.
-pub(crate) fn uid_min() -> u32 {
-    let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix("UID_MIN")?.trim().parse().ok());
-    value.unwrap_or(1000).max(1)
 }

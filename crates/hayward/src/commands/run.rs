@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, sync::Arc};
 
-use hayward_agent::{Agent, notify::notify, serve};
+use hayward_agent::{Agent, may_be_in_first_network, notify::notify, serve};
 use hayward_model::Guard;
 use hayward_policy::{LogFormat, Policy};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,13 +24,22 @@ pub(crate) fn run(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
     Ok(served?)
 }
 
-/// A test that would reach beyond its own cgroup is a bug that must not get to act.
+/// A test that would reach beyond its own cgroup, or look at packets of the machine's own interfaces, is a bug that must not get
+/// to act.
 fn refuse_reach_in_tests(policy: &Policy) -> Result<(), Failure> {
+    if std::env::var_os("HAYWARD_TEST").is_none() {
+        return Ok(());
+    }
     let confined =
         policy.cgroup_root != "/" && !policy.lease.is_zero() && policy.lease.as_secs() <= 60;
-    if std::env::var_os("HAYWARD_TEST").is_some() && !confined {
+    if !confined {
         return Err(Failure::BadInput(
             "HAYWARD_TEST is set: set `cgroup_root` to the test's own cgroup and `lease` to at most 60s".to_owned(),
+        ));
+    }
+    if policy.lists(Guard::Inbound) && may_be_in_first_network() {
+        return Err(Failure::BadInput(
+            "HAYWARD_TEST is set: run the guard `inbound` in a network namespace of the test's own (`ip netns exec`), since it would drop packets of this machine here".to_owned(),
         ));
     }
     Ok(())
