@@ -1,10 +1,20 @@
 //! The guard `inbound` in the agent: where it looks, who is never banned, and what becomes of its findings.
 
+mod findings;
+mod interfaces;
 mod links;
+mod never;
+mod peers;
+mod recorded;
+mod state;
+mod watch;
 
 use hayward_kernel::InboundLimits;
 use hayward_model::Mode;
 use hayward_policy::InboundSettings;
+
+pub use interfaces::InterfaceReport;
+pub(crate) use state::Inbound;
 
 /// What settings say, for the kernel; `mode` is that which holds for the guard.
 pub fn inbound_limits(settings: &InboundSettings, mode: Mode) -> InboundLimits {

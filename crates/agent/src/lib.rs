@@ -69,7 +69,7 @@ pub use canary::{
     send as send_as_canary, subscribe as subscribe_as_canary,
 };
 pub use grants::{GrantReport, GrantRequest, Holds};
-pub use inbound::inbound_limits;
+pub use inbound::{InterfaceReport, inbound_limits};
 pub use namespace::may_be_in_first_network;
 pub use node::refuse_cutting_node;
 pub use outbound::{nobody, outbound_limits};

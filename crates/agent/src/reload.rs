@@ -145,6 +145,7 @@ impl Agent {
         }
         self.generation.store(generation, Ordering::Relaxed);
         self.weigh_contacts();
+        self.change_inbound();
         self.tell.replace(targets);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;

@@ -33,6 +33,7 @@ use crate::{
     compat::Cryptnono,
     contacts::{self, Contacts},
     egress, events, host_sockets,
+    inbound::Inbound,
     kept::{Ended, Kept},
     names::{self, Names},
     node::refuse_cutting_node,
@@ -166,6 +167,7 @@ impl Agent {
                 pool_canary: AtomicU64::new(0),
                 pool_refusals: Mutex::default(),
                 refusals: Mutex::default(),
+                inbound: Inbound::default(),
                 contacts,
                 bans: Mutex::default(),
                 ended_before,
@@ -234,6 +236,7 @@ impl Agent {
                     Agent::look_for_packet_sockets,
                 )?);
             }
+            threads.extend(self.start_inbound(&stop)?);
             for guard in Guard::ALL {
                 self.prove(guard);
             }
@@ -293,12 +296,13 @@ impl Agent {
         }
     }
 
-    fn every(
+    /// Does something at once, and then again and again, on a thread of its own until `stop` is set.
+    pub(crate) fn every(
         self: Arc<Self>,
         interval: Duration,
         stop: &Arc<AtomicBool>,
         name: &str,
-        act: fn(&Agent),
+        mut act: impl FnMut(&Agent) + Send + 'static,
     ) -> Result<JoinHandle<()>, AgentError> {
         let stop = stop.clone();
         let body = move || {

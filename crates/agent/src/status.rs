@@ -13,7 +13,7 @@ use hayward_tell::TargetReport;
 use hayward_workload::SocketState;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::Agent;
+use crate::{agent::Agent, inbound::InterfaceReport};
 
 /// `hayward status --json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct GuardReport {
     pub cgroups_in_scope: usize,
     /// The kernel's counters, by name.
     pub counters: BTreeMap<String, u64>,
+    /// Of `inbound`, the interfaces that settings mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<InterfaceReport>,
     /// Cost of the last scan of running processes.
     pub scan: ScanReport,
 }
@@ -126,6 +129,12 @@ impl Agent {
         {
             return (GuardStatus::Degraded, Some(reason));
         }
+        if guard == Guard::Inbound {
+            return match self.inbound_shortfall() {
+                Some(reason) => (GuardStatus::Degraded, Some(reason)),
+                None => self.inbound_status(),
+            };
+        }
         match policy.guard_mode(guard) {
             (Mode::Enforce, notice) => (GuardStatus::Enforcing, notice),
             (Mode::Observe, notice) => (GuardStatus::Observing, notice),
@@ -142,6 +151,9 @@ impl Agent {
             counters: counters.map_or_else(BTreeMap::new, |c| by_name(c, guard)),
             ..GuardReport::default()
         };
+        if guard == Guard::Inbound {
+            report.interfaces = self.interfaces();
+        }
         if guard == Guard::Command {
             if let Ok(tables) = self.pipeline.tables.read() {
                 report.rules = tables.count();
@@ -222,6 +234,7 @@ impl Agent {
             .chain(listening)
             .chain(unseen)
             .chain(self.pipeline.contacts.problem())
+            .chain(self.pipeline.inbound.problems())
             .chain(privileges)
             .chain(nameless)
             .chain(self.elsewhere())

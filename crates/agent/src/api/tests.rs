@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// An agent with nothing in the kernel and no threads but one that tells nobody: there is nothing that a request could reach but its journal.
-fn agent(folder: &Path) -> Arc<Agent> {
+pub(crate) fn agent(folder: &Path) -> Arc<Agent> {
     let settings = folder.join("hayward.yaml");
     fs::write(&settings, "guards: {command: {rules: []}}\n").expect("settings");
     let policy = Policy::load(Some(&settings)).expect("good settings");
@@ -61,6 +61,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             pool_canary: AtomicU64::new(0),
             pool_refusals: Mutex::default(),
             refusals: Mutex::default(),
+            inbound: crate::inbound::Inbound::default(),
             contacts: crate::contacts::Contacts::below(folder, folder),
             bans: std::sync::Mutex::default(),
             seen: Mutex::default(),
