@@ -308,4 +308,6 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod inbound_tests;
+#[cfg(test)]
 mod tests;
