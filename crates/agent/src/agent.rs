@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    compat::Cryptnono,
+    compat::{Cryptnono, Scanblocker},
     host_sockets,
     pipeline::Pipeline,
     prove::Unproven,
@@ -115,6 +115,8 @@ pub struct Agent {
     pub(crate) missing_privileges: Vec<String>,
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
+    /// Under `compat: [scanblocker]`.
+    pub(crate) scanblocker: Option<Arc<Scanblocker>>,
     pub(crate) watch: Mutex<Watch>,
     /// Who is told of records.
     pub(crate) tell: Arc<Tell>,

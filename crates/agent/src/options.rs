@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-use hayward_kernel::{KernelOptions, Variant};
+use hayward_kernel::{InboundLimits, KernelOptions, Variant};
 use hayward_model::{Guard, Response};
 use hayward_policy::Policy;
 use hayward_rules::table::CommandTable;
@@ -29,7 +29,10 @@ pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
         root: root.to_owned(),
         network: Vec::new(),
         outbound: outbound::outbound_limits(&policy.outbound),
-        inbound: inbound::inbound_limits(&policy.inbound, policy.guard_mode(Guard::Inbound).0),
+        inbound: InboundLimits {
+            log: policy.compat_scanblocker.is_some(),
+            ..inbound::inbound_limits(&policy.inbound, policy.guard_mode(Guard::Inbound).0)
+        },
         fileless_kill: policy.command.fileless_kill,
         unscanned_kill: policy.command.unscanned_kill,
         filters: false,

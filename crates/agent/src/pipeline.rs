@@ -123,6 +123,7 @@ impl Pipeline {
             Event::Pool(event) => self.take_pool(event),
             Event::Contact(event) => self.take_contact(event),
             Event::Inbound(event) => self.take_inbound(event),
+            // They come by a ring of their own, where scanblocker's lines are wanted.
             Event::InboundContact(_) => {}
         }
     }

@@ -48,7 +48,11 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
         ("metrics", old.metrics_listen != new.metrics_listen),
         ("api", api(old) != api(new)),
         ("log", old.log != new.log),
-        ("compat", old.compat_cryptnono != new.compat_cryptnono),
+        (
+            "compat",
+            old.compat_cryptnono != new.compat_cryptnono
+                || old.compat_scanblocker != new.compat_scanblocker,
+        ),
         ("scan", old.command.scan != new.command.scan),
         (
             "guards.egress",
@@ -98,7 +102,9 @@ impl Agent {
     }
 
     fn try_reload(&self, dry_run: bool) -> Result<ReloadReport, AgentError> {
-        let mut policy = Policy::load(self.settings_file.as_deref())?;
+        let policy = Policy::load(self.settings_file.as_deref())?;
+        // What the command line names holds for as long as the agent runs.
+        let mut policy = policy.at_interfaces(self.policy().named_interfaces());
         let stamps = Stamps::take(self.settings_file.as_deref(), &policy);
         let generation = self.generation.load(Ordering::Relaxed) + 1;
         let (_, table) = start::compile(&policy, &self.canary_argument, generation)?;

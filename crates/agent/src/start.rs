@@ -29,8 +29,8 @@ use crate::{
     answers::{self, Answers},
     bans::bans_of,
     breaker::Breaker,
-    canary, clock,
-    compat::Cryptnono,
+    canary, clock, compat,
+    compat::{Cryptnono, Scanblocker},
     contacts::{self, Contacts},
     egress, events, host_sockets,
     inbound::Inbound,
@@ -110,12 +110,21 @@ impl Agent {
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
+        let scanblocker = policy
+            .compat_scanblocker
+            .map(|_| Arc::new(Scanblocker::default()));
         let appended = tokio::sync::watch::Sender::new(());
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
         let recorder = open_recorder(&policy, metrics.clone())?;
         let tell = Tell::start(prepare(&policy.tell)?, metrics);
         let tell = Arc::new(tell.map_err(|source| AgentError::Thread { source })?);
-        let recorder = pass_on(recorder, appended.clone(), cryptnono.clone(), tell.clone());
+        let recorder = pass_on(
+            recorder,
+            appended.clone(),
+            cryptnono.clone(),
+            scanblocker.is_some(),
+            tell.clone(),
+        );
         let left = Kept::beside(&policy.journal.path).left(&recorder.reader());
         let ended_before = Ended::of(&recorder.reader(), &left);
         let mut strikes = Strikes::default();
@@ -190,6 +199,7 @@ impl Agent {
             not_listening: Mutex::default(),
             missing_privileges,
             cryptnono,
+            scanblocker,
             watch: Mutex::new(watch),
             tell,
             reloading: Mutex::new(()),
@@ -366,14 +376,20 @@ fn pass_on(
     recorder: Recorder,
     appended: tokio::sync::watch::Sender<()>,
     cryptnono: Option<Arc<Cryptnono>>,
+    scanblocker: bool,
     tell: Arc<Tell>,
 ) -> Recorder {
     let recorder = recorder
         .also(move |_| appended.send_modify(|()| {}))
         .also(move |record| tell.offer(record));
-    match cryptnono {
+    let recorder = match cryptnono {
         Some(cryptnono) => recorder.also(move |record| cryptnono.record(record)),
         None => recorder,
+    };
+    if scanblocker {
+        recorder.also(compat::tell_scan)
+    } else {
+        recorder
     }
 }
 

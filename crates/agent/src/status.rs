@@ -96,6 +96,9 @@ pub struct MetricsReport {
     /// Under `compat: [cryptnono]`, where execwhacker's and flowkiller's are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cryptnono: Vec<String>,
+    /// Under `compat: [scanblocker]`, where its metric is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanblocker: Option<String>,
 }
 
 impl Agent {

@@ -85,6 +85,7 @@ pub(crate) fn agent(folder: &Path) -> Arc<Agent> {
         reloading: Mutex::default(),
         appended: tokio::sync::watch::Sender::new(()),
         cryptnono: None,
+        scanblocker: None,
         tell: Arc::new(tell),
         watch: Mutex::new(Watch::since(Stamps::default())),
         started: Instant::now(),

@@ -23,7 +23,7 @@ use super::{
     peers::INTERVAL,
     state::lock,
 };
-use crate::{AgentError, agent::Agent, netlink::WAIT, routes::uplinks};
+use crate::{AgentError, agent::Agent, compat, netlink::WAIT, routes::uplinks};
 
 /// Files of the host say who is never banned, and tell nobody when they change: they are read again after so many looks at
 /// connections.
@@ -60,7 +60,12 @@ impl Agent {
             }
             agent.look_again_where_it_failed();
         })?;
-        Ok(vec![interfaces, peers])
+        let mut threads = vec![interfaces, peers];
+        if let Some(scanblocker) = self.scanblocker.clone() {
+            let thread = compat::tell_contacts(self.clone(), scanblocker, stop.clone())?;
+            threads.push(thread);
+        }
+        Ok(threads)
     }
 
     /// Who is never banned, with a word of why. It changes with addresses, routes, connections and settings.

@@ -4,14 +4,16 @@ use std::{io::IsTerminal, sync::Arc};
 
 use hayward_agent::{Agent, may_be_in_first_network, notify::notify, serve};
 use hayward_model::Guard;
-use hayward_policy::{LogFormat, Policy};
+use hayward_policy::{InterfaceSelector, LogFormat, Policy};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cli::ConfigArgument, failure::Failure, show};
+use crate::{cli::RunArguments, failure::Failure, show};
 
-pub(crate) fn run(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
-    let file = config.file();
-    let policy = Policy::load(file.as_deref())?;
+pub(crate) fn run(arguments: &RunArguments, json: bool) -> Result<(), Failure> {
+    let file = arguments.config.file();
+    let device = std::env::var("SB_DEVICE").unwrap_or_default();
+    let interfaces = interfaces(&arguments.interfaces, &device)?;
+    let policy = Policy::load(file.as_deref())?.at_interfaces(&interfaces);
     refuse_reach_in_tests(&policy)?;
     start_log(policy.log, json);
     let running = Agent::start(policy, file)?;
@@ -22,6 +24,20 @@ pub(crate) fn run(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
     notify("STOPPING=1");
     running.stop();
     Ok(served?)
+}
+
+/// Those of the command line; without any, that of scanblocker's variable, where it is set.
+fn interfaces(
+    named: &[InterfaceSelector],
+    device: &str,
+) -> Result<Vec<InterfaceSelector>, Failure> {
+    if !named.is_empty() || device.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let device = InterfaceSelector::parse(device);
+    device
+        .map(|device| vec![device])
+        .map_err(|problem| Failure::BadInput(format!("$SB_DEVICE: {problem}")))
 }
 
 /// A test that would reach beyond its own cgroup, or look at packets of the machine's own interfaces, is a bug that must not get
@@ -148,4 +164,28 @@ fn reload(agent: &Agent) {
         }
     }
     notify("READY=1");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_comes_before_scanblockers_variable() {
+        let parse = |text: &str| InterfaceSelector::parse(text).expect("a good one");
+        let found = |named: &[InterfaceSelector], device: &str| {
+            let found = interfaces(named, device).expect("good ones");
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            found(&[parse("eth1"), parse("en*")], "eth0"),
+            ["eth1", "en*"]
+        );
+        assert_eq!(found(&[], "ens4"), ["ens4"]);
+        assert!(found(&[], "").is_empty());
+        let Err(failure) = interfaces(&[], "lo") else {
+            panic!("lo is not looked at");
+        };
+        assert!(failure.to_string().contains("$SB_DEVICE"));
+    }
 }

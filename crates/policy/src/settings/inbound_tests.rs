@@ -1,6 +1,9 @@
 //! Settings of the guard `inbound`: what is refused, and what holds.
 
+use hayward_model::Guard;
+
 use super::*;
+use crate::InterfaceSelector;
 
 #[test]
 fn each_error_says_what_to_do() {
@@ -131,4 +134,46 @@ fn what_the_embedded_file_says_in_a_comment_is_what_holds() {
     let unsaid = "guards: {inbound: {interfaces: [default]}}";
     let unsaid = Policy::parse("unsaid", unsaid).expect("good");
     assert_eq!(said.inbound, unsaid.inbound);
+}
+
+#[test]
+fn interfaces_of_the_command_line_take_the_place_of_those_of_settings() {
+    let named = [InterfaceSelector::parse("ens4").expect("a good one")];
+    let at = |text: &str, named: &[InterfaceSelector]| {
+        let policy = Policy::parse("h.yaml", text).expect("good");
+        policy.at_interfaces(named)
+    };
+    let listed = "guards: {inbound: {interfaces: [eth0], failures: 9}}";
+    let inbound = at(listed, &named).inbound;
+    assert_eq!(inbound.interfaces, named);
+    assert_eq!((inbound.failures, inbound.mode), (9, Mode::Enforce));
+    let inbound = at("", &named).inbound;
+    assert_eq!(inbound.interfaces, named);
+    assert_eq!((inbound.enabled, inbound.mode), (true, Mode::Observe));
+    assert_eq!(inbound.ports.map(|limit| limit.ports), Some(3));
+    let policy = at("", &named);
+    assert_eq!(policy.guard_mode(Guard::Inbound).0, Mode::Observe);
+    assert_eq!(policy.named_interfaces(), named);
+    assert!(!at("", &[]).inbound.enabled);
+    let unchanged = at(listed, &[]).inbound;
+    assert_eq!(unchanged.interfaces[0].to_string(), "eth0");
+}
+
+#[test]
+fn scanblockers_lines_and_its_metric_are_there_where_settings_say_so() {
+    let listens = |text: &str| {
+        let policy = Policy::parse("h.yaml", text).expect("good");
+        policy.compat_scanblocker.map(|address| address.to_string())
+    };
+    assert_eq!(listens(""), None);
+    let both = "compat: [cryptnono, scanblocker]";
+    assert_eq!(listens(both).as_deref(), Some("0.0.0.0:8080"));
+    let own = "compat: [scanblocker]\nmetrics: {scanblocker: \"127.0.0.1:9\"}";
+    assert_eq!(listens(own).as_deref(), Some("127.0.0.1:9"));
+    let bad = "metrics: {scanblocker: here}";
+    let problems = Policy::parse("h.yaml", bad).expect_err(bad).to_string();
+    assert!(
+        problems.contains("write one such as 0.0.0.0:8080"),
+        "{problems}"
+    );
 }
