@@ -140,14 +140,14 @@ const fn hook_name(hook: Hook) -> &'static str {
     }
 }
 
-/// What is wrong with any of them, for one line of the status.
+/// What is wrong with any of them, and which are seen all the same, for one line of the status.
 pub(crate) fn shortfall(reports: &[InterfaceReport]) -> Option<String> {
     let wrong = reports.iter().filter_map(|report| {
         let reason = report.reason.as_ref()?;
         Some(format!("{}: {reason}", report.name))
     });
     let wrong: Vec<String> = wrong.collect();
-    (!wrong.is_empty()).then(|| wrong.join("; "))
+    (!wrong.is_empty()).then(|| format!("{}; {}", in_words(reports), wrong.join("; ")))
 }
 
 /// Where it looks, for one line of the status.
