@@ -127,4 +127,17 @@ mod tests {
             assert!(answer.err.contains("HAYWARD_TEST"), "{}", answer.err);
         }
     }
+
+    #[test]
+    fn the_harness_refuses_to_look_at_the_machines_own_interfaces() {
+        let host = Host::new();
+        let settings = host.path("hayward.yaml");
+        let text = fs::read_to_string(&settings).expect("settings");
+        // Of a name that no interface can have by chance, should it be refused no more.
+        let listed = "guards:\n  inbound: {mode: observe, interfaces: [hay-nowhere]}\n";
+        fs::write(&settings, text.replace("guards:\n", listed)).expect("settings");
+        let answer = run(&host);
+        assert_eq!(answer.code, 4, "{answer:?}");
+        assert!(answer.err.contains("network namespace"), "{}", answer.err);
+    }
 }

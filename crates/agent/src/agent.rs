@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicU32},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
-use hayward_kernel::{Counters, Kernel, KernelError};
-use hayward_model::{Action, Actor, Guard, GuardStatus, Mode, Record, Workload};
+use hayward_kernel::{Kernel, KernelError};
+use hayward_model::{Action, Actor, Guard, Record, Workload};
 use hayward_policy::{Policy, SettingsError};
-use hayward_record::{JournalError, Losses, id, journal::Subject};
+use hayward_record::{JournalError, id, journal::Subject};
 use hayward_respond::Restrictions;
 use hayward_rules::{RulesError, table::TableError};
 use hayward_tell::{Tell, TellError};
@@ -19,13 +19,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    compat::Cryptnono,
+    compat::{Cryptnono, Scanblocker},
     host_sockets,
     pipeline::Pipeline,
     prove::Unproven,
     scan::{self, ScanCost},
     scope as scopes,
-    status::{GuardReport, MetricsReport, ScanReport, StatusReport, by_name, shortfalls},
+    status::MetricsReport,
     watch::Watch,
 };
 
@@ -115,6 +115,8 @@ pub struct Agent {
     pub(crate) missing_privileges: Vec<String>,
     /// Under `compat: [cryptnono]`.
     pub(crate) cryptnono: Option<Arc<Cryptnono>>,
+    /// Under `compat: [scanblocker]`.
+    pub(crate) scanblocker: Option<Arc<Scanblocker>>,
     pub(crate) watch: Mutex<Watch>,
     /// Who is told of records.
     pub(crate) tell: Arc<Tell>,
@@ -298,139 +300,5 @@ impl Agent {
         if let Err(error) = self.pipeline.contacts.tidy(&self.policy()) {
             tracing::error!("the log of contacts cannot be tidied: {error}");
         }
-    }
-
-    /// The status of a guard, and why it is not better.
-    pub(crate) fn guard_status(&self, guard: Guard) -> (GuardStatus, Option<String>) {
-        let policy = self.policy();
-        if !policy.lists(guard) {
-            return (
-                GuardStatus::Off,
-                Some("not listed under `guards`".to_owned()),
-            );
-        }
-        if let Ok(Some(until)) = self.with_kernel(|kernel| kernel.cells().off_until(guard)) {
-            let reason = if until == u64::MAX {
-                "switched off until `hayward on`".to_owned()
-            } else {
-                format!(
-                    "switched off for another {} s",
-                    until.saturating_sub(hayward_kernel::boot_ns()) / 1_000_000_000
-                )
-            };
-            return (GuardStatus::Off, Some(reason));
-        }
-        let unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((status, reason)) = unproven.get(&guard).cloned() {
-            return (status, Some(reason));
-        }
-        drop(unproven);
-        if guard == Guard::Outbound
-            && let Some(reason) = self.unrefused(&policy)
-        {
-            return (GuardStatus::Degraded, Some(reason));
-        }
-        match policy.guard_mode(guard) {
-            (Mode::Enforce, notice) => (GuardStatus::Enforcing, notice),
-            (Mode::Observe, notice) => (GuardStatus::Observing, notice),
-        }
-    }
-
-    fn guard_report(&self, guard: Guard, counters: Option<&Counters>) -> GuardReport {
-        let (status, reason) = self.guard_status(guard);
-        let mut report = GuardReport {
-            status,
-            reason,
-            switched_off: status == GuardStatus::Off && self.policy().lists(guard),
-            cgroups_in_scope: self.scoped.read().map_or(0, |scoped| scoped.len()),
-            counters: counters.map_or_else(BTreeMap::new, |c| by_name(c, guard)),
-            ..GuardReport::default()
-        };
-        if guard == Guard::Command {
-            if let Ok(tables) = self.pipeline.tables.read() {
-                report.rules = tables.count();
-                report.generation = tables.current.generation();
-            }
-            let scan = self.scan_cost.lock().map(|cost| *cost).unwrap_or_default();
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
-            let milliseconds = scan.ns as f64 / 1e6;
-            report.scan = ScanReport {
-                scans: scan.scans,
-                processes: scan.processes,
-                milliseconds,
-            };
-        }
-        report
-    }
-
-    /// Everything that `hayward status` shows.
-    pub fn status(&self) -> StatusReport {
-        let policy = self.policy();
-        let losses = self.pipeline.recorder.losses();
-        let counters = self.with_kernel(|kernel| kernel.counters()).ok();
-        let guards = Guard::ALL.map(|guard| {
-            let report = self.guard_report(guard, counters.as_ref());
-            (guard.name().to_owned(), report)
-        });
-        StatusReport {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            adopted: self.adopted,
-            guards: BTreeMap::from(guards),
-            metrics: self
-                .listening
-                .lock()
-                .map(|listen| listen.clone())
-                .unwrap_or_default(),
-            runtimes: self.pipeline.names.runtimes(&policy.workloads.runtimes),
-            tell: self.tell.report(),
-            cgroup_root: policy.cgroup_root.clone(),
-            journal: policy.journal.path.display().to_string(),
-            records_lost: losses
-                .counts()
-                .map(|(cause, count)| (cause.to_owned(), count))
-                .collect(),
-            problems: self.problems(&losses, &policy),
-            notices: self
-                .notices
-                .lock()
-                .map(|notices| notices.clone())
-                .unwrap_or_default()
-                .into_iter()
-                .chain(counters.iter().flat_map(shortfalls))
-                .collect(),
-        }
-    }
-
-    pub(crate) fn not_listening(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        let problems = self.not_listening.lock();
-        problems.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is wrong now, and stops no guard.
-    fn problems(&self, losses: &Losses, policy: &Policy) -> Vec<String> {
-        let journal = losses
-            .reason()
-            .map(|reason| format!("the last record could not be written to the journal: {reason}"));
-        let unseen = self.frames_unseen.lock().ok();
-        let unseen = unseen.and_then(|unseen| unseen.clone());
-        let unseen = unseen.map(|why| format!("frames of packet sockets leave unseen: {why}"));
-        let listening = self.not_listening();
-        let listening = listening.values().cloned();
-        let privileges = self.missing_privileges.iter().cloned();
-        let names = &self.pipeline.names;
-        let nameless = names.problems(&policy.workloads.runtimes);
-        journal
-            .into_iter()
-            .chain(listening)
-            .chain(unseen)
-            .chain(self.pipeline.contacts.problem())
-            .chain(privileges)
-            .chain(nameless)
-            .chain(self.elsewhere())
-            .chain(self.trip_problems())
-            .chain(self.tell.problems())
-            .collect()
     }
 }

@@ -157,19 +157,7 @@ pub fn serve(
             )
             .await;
         }
-        if let (Some([execwhacker, flowkiller]), Some(counters)) =
-            (policy.compat_cryptnono, &agent.cryptnono)
-        {
-            let key = "metrics.cryptnono";
-            let commands = compat::execwhacker(agent.clone(), counters.clone());
-            let flows = compat::flowkiller(agent.clone(), counters.clone());
-            for (address, pages) in [(execwhacker, commands), (flowkiller, flows)] {
-                metrics::serve(agent, address, key, pages, |report, address| {
-                    report.cryptnono.push(address);
-                })
-                .await;
-            }
-        }
+        compat::serve(agent, &policy).await;
         ready();
         let app = router(agent.clone()).into_make_service_with_connect_info::<Peer>();
         let server = axum::serve(api, app);
@@ -434,4 +422,4 @@ async fn aside<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,6 @@
-//! What operators of cryptnono's have dashboards and alerts on: its log lines and its metrics, beside our own.
+//! What operators of cryptnono and scanblocker have dashboards and alerts on: their log lines and metrics, beside our own.
+
+mod scanblocker;
 
 use std::{
     io::Write,
@@ -7,12 +9,15 @@ use std::{
 
 use axum::{Router, http::header, response::IntoResponse};
 use hayward_model::{Guard, Record};
+use hayward_policy::Policy;
 use hayward_record::compat::cryptnono::{
     self, BySource, Execwhacker, Flowkiller, Timing, log_line,
 };
 use jiff::Timestamp;
 
-use crate::agent::Agent;
+use crate::{agent::Agent, metrics};
+
+pub(crate) use scanblocker::{Scanblocker, start as tell_contacts, tell_scan};
 
 /// cryptnono's counters, as far as records tell them.
 #[derive(Debug, Default)]
@@ -83,8 +88,31 @@ impl Cryptnono {
     }
 }
 
+/// Serves the metrics of those whose operators look for them, where settings say so.
+pub(crate) async fn serve(agent: &Arc<Agent>, policy: &Policy) {
+    if let (Some([execs, flows]), Some(counters)) = (policy.compat_cryptnono, &agent.cryptnono) {
+        let key = "metrics.cryptnono";
+        let commands = execwhacker(agent.clone(), counters.clone());
+        let connects = flowkiller(agent.clone(), counters.clone());
+        for (address, pages) in [(execs, commands), (flows, connects)] {
+            metrics::serve(agent, address, key, pages, |report, address| {
+                report.cryptnono.push(address);
+            })
+            .await;
+        }
+    }
+    if let (Some(address), Some(counter)) = (policy.compat_scanblocker, &agent.scanblocker) {
+        let pages = scanblocker::pages(counter.clone());
+        let key = "metrics.scanblocker";
+        metrics::serve(agent, address, key, pages, |report, address| {
+            report.scanblocker = Some(address);
+        })
+        .await;
+    }
+}
+
 /// execwhacker's metrics, on any path.
-pub(crate) fn execwhacker(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Router {
+fn execwhacker(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Router {
     Router::new().fallback(move || {
         let page = cryptnono::render_metrics(&cryptnono.execwhacker(&agent));
         async move { text(page) }
@@ -92,7 +120,7 @@ pub(crate) fn execwhacker(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Route
 }
 
 /// flowkiller's metrics, on any path.
-pub(crate) fn flowkiller(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Router {
+fn flowkiller(agent: Arc<Agent>, cryptnono: Arc<Cryptnono>) -> Router {
     Router::new().fallback(move || {
         let page = cryptnono::render_flow_metrics(&cryptnono.flowkiller(&agent));
         async move { text(page) }

@@ -19,15 +19,19 @@ mod elsewhere;
 mod events;
 mod grants;
 mod host_sockets;
+mod inbound;
 mod kept;
 mod ledger;
 mod memory;
 mod metrics;
 mod names;
+mod namespace;
+mod netlink;
 mod network;
 mod node;
 mod notice;
 pub mod notify;
+mod options;
 mod outbound;
 mod packet_sockets;
 mod peer;
@@ -38,6 +42,7 @@ mod process;
 mod prove;
 mod randomx;
 mod reload;
+mod routes;
 mod rules;
 mod scan;
 mod scope;
@@ -67,11 +72,13 @@ pub use canary::{
     send as send_as_canary, subscribe as subscribe_as_canary,
 };
 pub use grants::{GrantReport, GrantRequest, Holds};
+pub use inbound::{InterfaceReport, inbound_limits};
 pub use ledger::{
     Allow, AllowOrder, AllowReport, AllowRequest, Attached, Ban, BanOrder, BanRequest, BansReport,
     Ended, Ledger, LedgerError, LiftReport, LiftRequest, Lifted, ListedBan, Never, Ordered, Past,
     Refusal, RefusedNet, WhyBanned, parse_source,
 };
+pub use namespace::may_be_in_first_network;
 pub use node::refuse_cutting_node;
 pub use outbound::{nobody, outbound_limits};
 pub use play::{reach as reach_as_canary, scan as scan_as_canary};

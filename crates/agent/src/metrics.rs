@@ -57,6 +57,9 @@ impl Agent {
             metrics.set_events_lost(guard, "log-ring-full", counters.outbound_log_lost);
             metrics.set_events_lost(guard, "log-unwritten", self.pipeline.contacts.unwritten());
             metrics.set_contacts_bytes(self.pipeline.contacts.bytes());
+            let guard = Guard::Inbound;
+            let unrecorded = self.pipeline.inbound.unrecorded();
+            metrics.set_events_lost(guard, "unrecorded", unrecorded);
             let guard = Guard::Pool;
             metrics.set_checked(guard, counters.pool_checked);
             metrics.set_denied(guard, counters.pool_denied);

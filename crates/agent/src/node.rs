@@ -5,11 +5,13 @@ mod cut;
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr},
     path::Path,
 };
 
 pub use cut::refuse_cutting_node;
+
+use crate::routes::gateways;
 
 /// Where the addresses of name servers stand. The second has those that systemd's own server asks.
 const RESOLVERS: [&str; 2] = ["etc/resolv.conf", "run/systemd/resolve/resolv.conf"];
@@ -51,7 +53,7 @@ pub(crate) fn needed(root: &Path, environment: impl Fn(&str) -> Option<String>) 
     for address in own_ipv4(&v4).chain(own_ipv6(&v6)) {
         all.push((address, None, "this host's own address".to_owned()));
     }
-    for address in gateways(&read("proc/net/route")) {
+    for address in gateways(&read("proc/net/route"), "") {
         all.push((address, None, "this host's gateway".to_owned()));
     }
     for file in KUBECONFIGS {
@@ -139,17 +141,6 @@ fn own_ipv6(text: &str) -> impl Iterator<Item = IpAddr> {
         .map(IpAddr::from)
 }
 
-/// `/proc/net/route`: interface, destination and gateway, in hexadecimal digits as the processor has them in memory.
-fn gateways(text: &str) -> impl Iterator<Item = IpAddr> {
-    text.lines().skip(1).filter_map(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        let destination = fields.next()?;
-        let gateway = u32::from_str_radix(fields.next()?, 16).ok()?;
-        let is_default = destination == "00000000" && gateway != 0;
-        is_default.then(|| Ipv4Addr::from(gateway.to_ne_bytes()).into())
-    })
-}
-
 /// Addresses in lines such as `server: https://10.0.0.1:6443`. Names are not looked up.
 fn api_servers(text: &str) -> impl Iterator<Item = (IpAddr, u16)> {
     text.lines().filter_map(|line| {
@@ -189,7 +180,7 @@ mod tests {
             ),
             (
                 "proc/net/route",
-                "Iface\tDestination\tGateway\neth0\t00000000\t010200C0\t0003\neth0\t000200C0\t00000000\t0001\n",
+                "Iface\tDestination\tGateway\neth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\neth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n",
             ),
             (
                 "etc/kubernetes/kubelet.conf",

@@ -1,21 +1,18 @@
 //! The guard `outbound` in the agent: where contacts count twice, and the findings of the kernel.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
 use hayward_kernel::{Outbound, OutboundLimits, Pins};
 use hayward_model::{Action, Finding, Guard, OutboundEvent, Response, prefix};
 use hayward_policy::{OutboundSettings, PacketSockets};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv6Net};
 
 use crate::{
     agent::Agent,
     network::{admits, is_canary},
     packet_sockets::{kill_where_wanted, of_socket},
     pipeline::Pipeline,
+    routes::routes,
 };
 
 /// Destinations that a record names.
@@ -71,11 +68,10 @@ impl Agent {
         let Ok(outbound) = Outbound::open(&Pins::new(&policy.pins)) else {
             return;
         };
-        let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
-        let routes6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
-        let routed = ipv4_routes(&routes).map(IpNet::V4);
-        let routed = routed.chain(ipv6_routes(&routes6).map(IpNet::V6));
-        let once = routed.chain(policy.outbound.reachable.iter().copied());
+        let ipv4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
+        let ipv6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+        let reachable = policy.outbound.reachable.iter().copied();
+        let once = routed(&ipv4, &ipv6).chain(reachable);
         let once: Vec<Ipv6Net> = once.map(prefix).collect();
         if let Err(error) = outbound.weigh(&nobody(), &once) {
             tracing::error!("{error}");
@@ -83,29 +79,10 @@ impl Agent {
     }
 }
 
-/// The destinations of /proc/net/route, but the default. Its numbers are of the byte order of this machine.
-fn ipv4_routes(text: &str) -> impl Iterator<Item = Ipv4Net> {
-    text.lines().skip(1).filter_map(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        let number = |text: &str| u32::from_str_radix(text, 16).ok().map(u32::to_ne_bytes);
-        let destination = Ipv4Addr::from(number(fields.next()?)?);
-        let mask = Ipv4Addr::from(number(fields.nth(5)?)?);
-        let net = Ipv4Net::with_netmask(destination, mask).ok()?;
-        (net.prefix_len() > 0).then_some(net)
-    })
-}
-
-/// The destinations of /proc/net/ipv6_route, but the default and those that lead nowhere (`RTF_REJECT`).
-fn ipv6_routes(text: &str) -> impl Iterator<Item = Ipv6Net> {
-    const RTF_REJECT: u32 = 0x0200;
-    text.lines().filter_map(|line| {
-        let mut fields = line.split_whitespace();
-        let destination = u128::from_str_radix(fields.next()?, 16).ok()?;
-        let length = u8::from_str_radix(fields.next()?, 16).ok()?;
-        let flags = u32::from_str_radix(fields.nth(6)?, 16).ok()?;
-        let net = Ipv6Net::new(Ipv6Addr::from(destination), length).ok()?;
-        (length > 0 && flags & RTF_REJECT == 0).then_some(net)
-    })
+/// Where a route leads, but for the default, and those that lead nowhere.
+fn routed<'a>(ipv4: &'a str, ipv6: &'a str) -> impl Iterator<Item = IpNet> {
+    let leading = routes(ipv4, ipv6).filter(|route| !route.is_default() && !route.rejects);
+    leading.map(|route| route.destination)
 }
 
 impl Agent {
@@ -168,22 +145,20 @@ pub(crate) fn has_limit(finding: &Finding, limit: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
-    fn routes_of_both_kinds_are_read_and_the_default_is_none() {
+    fn a_route_that_leads_somewhere_is_counted_and_the_default_is_none() {
         let ipv4 = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
             eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
             eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-        // As a machine of this byte order has them, and only those exist that Hayward is built for.
-        let routes: Vec<_> = ipv4_routes(ipv4).map(|net| net.to_string()).collect();
-        assert_eq!(routes, ["192.168.0.0/24"]);
         let ipv6 = "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0\n\
             00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n\
             fd000000000000000000000000000000 08 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n";
-        let routes: Vec<_> = ipv6_routes(ipv6).map(|net| net.to_string()).collect();
-        assert_eq!(routes, ["2001:db8::/32"]);
-        assert_eq!(ipv4_routes("").count() + ipv6_routes("x y\n").count(), 0);
+        let read: Vec<_> = routed(ipv4, ipv6).map(|net| net.to_string()).collect();
+        assert_eq!(read, ["192.168.0.0/24", "2001:db8::/32"]);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::{
     contacts::Contacts,
     describe,
     egress::Refusals,
+    inbound::Inbound,
     kept::Ended,
     ledger::Ledger,
     names::{Names, Unnamed},
@@ -84,6 +85,8 @@ pub struct Pipeline {
     /// The same two of the guard `pool`.
     pub(crate) pool_canary: AtomicU64,
     pub(crate) pool_refusals: Mutex<Refusals>,
+    /// What the guard `inbound` knows.
+    pub(crate) inbound: Inbound,
     /// The log of first contacts.
     pub(crate) contacts: Contacts,
     /// Ban lists in force.
@@ -122,7 +125,9 @@ impl Pipeline {
             Event::Outbound(event) => self.take_outbound(event),
             Event::Pool(event) => self.take_pool(event),
             Event::Contact(event) => self.take_contact(event),
-            Event::Inbound(_) | Event::InboundContact(_) => {}
+            Event::Inbound(event) => self.take_inbound(event),
+            // They come by a ring of their own, where scanblocker's lines are wanted.
+            Event::InboundContact(_) => {}
         }
     }
 

@@ -42,7 +42,7 @@ impl Agent {
             (_, Guard::Egress) => self.send_canary(),
             (_, Guard::Outbound) => self.contact_canary(),
             (_, Guard::Pool) => self.subscribe_canary(),
-            (_, Guard::Inbound) => Err(UNSEEN.to_owned()),
+            (_, Guard::Inbound) => self.play_inbound(),
         };
         let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
         match proof {

@@ -10,7 +10,7 @@ use hayward_rules::{
 };
 
 use crate::{
-    AgentError, agent::Agent, bans::bans_of, egress, node::refuse_cutting_node, pool,
+    AgentError, agent::Agent, bans::bans_of, egress, node::refuse_cutting_node, options, pool,
     rules::Tables, scope, start, watch::Stamps,
 };
 
@@ -48,7 +48,11 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
         ("metrics", old.metrics_listen != new.metrics_listen),
         ("api", api(old) != api(new)),
         ("log", old.log != new.log),
-        ("compat", old.compat_cryptnono != new.compat_cryptnono),
+        (
+            "compat",
+            old.compat_cryptnono != new.compat_cryptnono
+                || old.compat_scanblocker != new.compat_scanblocker,
+        ),
         ("scan", old.command.scan != new.command.scan),
         (
             "guards.egress",
@@ -61,6 +65,10 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
         (
             "guards.pool",
             old.lists(Guard::Pool) != new.lists(Guard::Pool),
+        ),
+        (
+            "guards.inbound",
+            old.lists(Guard::Inbound) != new.lists(Guard::Inbound),
         ),
         (
             "workloads.runtimes",
@@ -94,7 +102,9 @@ impl Agent {
     }
 
     fn try_reload(&self, dry_run: bool) -> Result<ReloadReport, AgentError> {
-        let mut policy = Policy::load(self.settings_file.as_deref())?;
+        let policy = Policy::load(self.settings_file.as_deref())?;
+        // What the command line names holds for as long as the agent runs.
+        let mut policy = policy.at_interfaces(self.policy().named_interfaces());
         let stamps = Stamps::take(self.settings_file.as_deref(), &policy);
         let generation = self.generation.load(Ordering::Relaxed) + 1;
         let (_, table) = start::compile(&policy, &self.canary_argument, generation)?;
@@ -118,7 +128,7 @@ impl Agent {
             would_stop: Vec::new(),
             needs_restart: needs_restart(&self.policy(), &policy),
         };
-        if start::may_quarantine(&policy, &table) && !self.judges_packets() {
+        if options::may_quarantine(&policy, &table) && !self.judges_packets() {
             let key = "response: quarantine".to_owned();
             let known = report
                 .needs_restart
@@ -141,6 +151,7 @@ impl Agent {
         }
         self.generation.store(generation, Ordering::Relaxed);
         self.weigh_contacts();
+        self.change_inbound();
         self.tell.replace(targets);
         if let Ok(mut watch) = self.watch.lock() {
             watch.acted_on = stamps;
@@ -162,7 +173,7 @@ impl Agent {
     fn put_in_force(&self, table: &CommandTable, policy: Arc<Policy>) -> Result<(), AgentError> {
         let old = self.policy();
         let (from, to) = (old.scope_rules(), policy.scope_rules());
-        let mut between = start::kernel_options(&old, &self.root);
+        let mut between = options::kernel_options(&old, &self.root);
         between.users_policy = from.general().milder(to.general());
         between.by_name |= to.is_by_name();
         between.uid_min = between.uid_min.filter(|_| to.users());
@@ -173,7 +184,7 @@ impl Agent {
                 by(from).milder(by(to))
             });
             kernel.replace_tables(table.words(), to.table().words())?;
-            kernel.write_cells(&start::kernel_options(&policy, &self.root))?;
+            kernel.write_cells(&options::kernel_options(&policy, &self.root))?;
             // While the kernel side is held: a scan would enter what it finds under the policy that it finds.
             if let Ok(mut current) = self.pipeline.policy.write() {
                 *current = policy.clone();
@@ -181,7 +192,7 @@ impl Agent {
             Ok(())
         });
         if result.is_err() {
-            let options = start::kernel_options(&old, &self.root);
+            let options = options::kernel_options(&old, &self.root);
             self.with_kernel(|kernel| kernel.write_cells(&options))?;
         }
         // Under the new policy, or again under the old one.

@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -13,10 +12,9 @@ use std::{
 };
 
 use hayward_kernel::{
-    InboundLimits, Kernel, KernelError, KernelOptions, Pins, Variant, missing_privileges,
-    require_privileges, size_class,
+    Kernel, KernelError, KernelOptions, Pins, missing_privileges, require_privileges, size_class,
 };
-use hayward_model::{Action, Guard, GuardStatus, Record, Response};
+use hayward_model::{Action, Guard, GuardStatus, Record};
 use hayward_policy::Policy;
 use hayward_record::{JournalOptions, Metrics, Query, Recorder};
 use hayward_respond::Restrictions;
@@ -31,16 +29,17 @@ use crate::{
     answers::{self, Answers},
     bans::bans_of,
     breaker::Breaker,
-    canary, clock,
-    compat::Cryptnono,
+    canary, clock, compat,
+    compat::{Cryptnono, Scanblocker},
     contacts::{self, Contacts},
     egress, events, host_sockets,
+    inbound::Inbound,
     kept::{Ended, Kept},
     ledger::Ledger,
     names::{self, Names},
     node::refuse_cutting_node,
     notice::Notices,
-    outbound,
+    options::{kernel_options, may_quarantine},
     pipeline::Pipeline,
     pool,
     prove::{UNSEEN, Unproven},
@@ -112,12 +111,21 @@ impl Agent {
         let cryptnono = policy
             .compat_cryptnono
             .map(|_| Arc::new(Cryptnono::default()));
+        let scanblocker = policy
+            .compat_scanblocker
+            .map(|_| Arc::new(Scanblocker::default()));
         let appended = tokio::sync::watch::Sender::new(());
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ""));
         let recorder = open_recorder(&policy, metrics.clone())?;
         let tell = Tell::start(prepare(&policy.tell)?, metrics);
         let tell = Arc::new(tell.map_err(|source| AgentError::Thread { source })?);
-        let recorder = pass_on(recorder, appended.clone(), cryptnono.clone(), tell.clone());
+        let recorder = pass_on(
+            recorder,
+            appended.clone(),
+            cryptnono.clone(),
+            scanblocker.is_some(),
+            tell.clone(),
+        );
         let left = Kept::beside(&policy.journal.path).left(&recorder.reader());
         let ended_before = Ended::of(&recorder.reader(), &left);
         let mut strikes = Strikes::default();
@@ -171,6 +179,7 @@ impl Agent {
                 pool_canary: AtomicU64::new(0),
                 pool_refusals: Mutex::default(),
                 refusals: Mutex::default(),
+                inbound: Inbound::default(),
                 contacts,
                 bans: Mutex::default(),
                 ledger,
@@ -194,6 +203,7 @@ impl Agent {
             not_listening: Mutex::default(),
             missing_privileges,
             cryptnono,
+            scanblocker,
             watch: Mutex::new(watch),
             tell,
             reloading: Mutex::new(()),
@@ -241,6 +251,7 @@ impl Agent {
                     Agent::look_for_packet_sockets,
                 )?);
             }
+            threads.extend(self.start_inbound(&stop)?);
             for guard in Guard::ALL {
                 self.prove(guard);
             }
@@ -300,12 +311,13 @@ impl Agent {
         }
     }
 
+    /// Does something at once, and then again and again, on a thread of its own until `stop` is set.
     pub(crate) fn every(
         self: Arc<Self>,
         interval: Duration,
         stop: &Arc<AtomicBool>,
         name: &str,
-        act: fn(&Agent),
+        mut act: impl FnMut(&Agent) + Send + 'static,
     ) -> Result<JoinHandle<()>, AgentError> {
         let stop = stop.clone();
         let body = move || {
@@ -369,14 +381,20 @@ fn pass_on(
     recorder: Recorder,
     appended: tokio::sync::watch::Sender<()>,
     cryptnono: Option<Arc<Cryptnono>>,
+    scanblocker: bool,
     tell: Arc<Tell>,
 ) -> Recorder {
     let recorder = recorder
         .also(move |_| appended.send_modify(|()| {}))
         .also(move |record| tell.offer(record));
-    match cryptnono {
+    let recorder = match cryptnono {
         Some(cryptnono) => recorder.also(move |record| cryptnono.record(record)),
         None => recorder,
+    };
+    if scanblocker {
+        recorder.also(compat::tell_scan)
+    } else {
+        recorder
     }
 }
 
@@ -407,41 +425,4 @@ fn load_kernel(
         (guard, shortfall)
     });
     Ok((kernel, unproven.into()))
-}
-
-/// Whether what leaves workloads is to be judged: by the guard `egress`, or because some finding may lead to a quarantine.
-pub(crate) fn may_quarantine(policy: &Policy, table: &CommandTable) -> bool {
-    let mut rules = table.rules().iter();
-    policy.lists(Guard::Egress)
-        || policy.may_quarantine()
-        || rules.any(|rule| rule.response == Some(Response::Quarantine))
-}
-
-/// But for where programs on packets are put, which only matters when they are loaded.
-pub(crate) fn kernel_options(policy: &Policy, root: &Path) -> KernelOptions {
-    KernelOptions {
-        pins: policy.pins.clone(),
-        root_cgroup: fs::metadata(root).map_or(u64::MAX, |metadata| metadata.ino()),
-        lease: policy.lease,
-        uid_min: policy.scope_rules().users().then(uid_min),
-        users_policy: policy.scope_rules().general(),
-        by_name: policy.scope_rules().is_by_name(),
-        root: root.to_owned(),
-        network: Vec::new(),
-        outbound: outbound::outbound_limits(&policy.outbound),
-        inbound: InboundLimits::DEFAULT,
-        fileless_kill: policy.command.fileless_kill,
-        unscanned_kill: policy.command.unscanned_kill,
-        filters: false,
-        variants: Variant::ALL,
-    }
-}
-
-/// Where ids of people begin, by /etc/login.defs; 1000 where it does not say.
-pub(crate) fn uid_min() -> u32 {
-    let text = fs::read_to_string("/etc/login.defs").unwrap_or_default();
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix("UID_MIN")?.trim().parse().ok());
-    value.unwrap_or(1000).max(1)
 }

@@ -14,7 +14,7 @@ use hayward_workload::{name, own_cgroup};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{agent::Agent, process, scan::members, scope::walk, start::uid_min};
+use crate::{agent::Agent, options::uid_min, process, scan::members, scope::walk};
 
 /// A workload in scope.
 #[derive(Debug, Clone, Serialize, Deserialize)]

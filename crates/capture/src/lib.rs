@@ -15,6 +15,6 @@ mod recent;
 mod summary;
 
 pub use addresses::{Inside, PRIVATE};
-pub use player::{Player, Seen, any_inside};
+pub use player::{Limits, Player, Seen, any_inside};
 pub use reader::{CaptureError, Reader, Record};
 pub use summary::{Summary, Unread};

@@ -8,9 +8,9 @@ mod tape;
 mod tests {
     use std::net::IpAddr;
 
-    use hayward_capture::{Inside, Player, Reader, Seen, Summary, Unread};
+    use hayward_capture::{Inside, Limits, Player, Reader, Seen, Summary, Unread};
     use hayward_fuzz::{Corpus, throw};
-    use hayward_kernel::OutboundLimits;
+    use hayward_kernel::{InboundLimits, OutboundLimits};
     use hayward_model::{PoolDialect, ScanEvidence};
 
     use crate::tape::{ACK, FIN, RST, SYN, Shape, Tape, USUAL, ip};
@@ -20,7 +20,11 @@ mod tests {
     /// As settings have it unless they say something else.
     fn judge_file(file: &[u8], inside: Inside, limits: &OutboundLimits) -> (Vec<Seen>, Summary) {
         let twice = ["::ffff:198.51.100.0/120".parse().expect("a prefix")];
-        let mut player = Player::new(inside, limits, ["pool.example.org"], &twice, &[]);
+        let limits = Limits {
+            outbound: *limits,
+            inbound: InboundLimits::DEFAULT,
+        };
+        let mut player = Player::new(inside, &limits, ["pool.example.org"], &twice, &[]);
         let mut seen = Vec::new();
         if let Ok(mut reader) = Reader::new(file) {
             while let Ok(Some(record)) = reader.next() {

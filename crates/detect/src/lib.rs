@@ -2,6 +2,7 @@
 
 mod command;
 mod egress;
+mod inbound;
 mod network;
 mod outbound;
 mod pool;
@@ -9,5 +10,6 @@ pub mod randomx;
 
 pub use command::{exec, running};
 pub use egress::egress;
+pub use inbound::{InboundContext, InboundFinding, inbound, probes};
 pub use outbound::outbound;
 pub use pool::pool;

@@ -10,13 +10,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hayward_model::{Action, Guard};
+use hayward_policy::InterfaceSelector;
 use hayward_respond::{Grace, Share};
 
 pub(crate) use bans::{AllowCommand, BansCommand, ExportFormat};
 pub(crate) use pcap::PcapArguments;
 pub(crate) use rules::{Keys, RulesCommand};
 pub(crate) use trace::{Sought, TraceArguments};
-use values::{action, duration, grace, since};
+use values::{action, duration, grace, interface, since};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 no agent answers; 4 settings or \
 rules are bad; 5 the kernel, missing privileges or another agent stand in the way; 6 what was asked about is not so.";
@@ -108,10 +109,21 @@ impl ConfigArgument {
     }
 }
 
+/// What `hayward run` takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
+    /// Interface at which the guard `inbound` looks, in place of those of the settings: a name, a glob or `default`. As often
+    /// as needed. Without, $SB_DEVICE. Where settings do not list the guard, it observes as scanblocker detects.
+    #[arg(short, long = "interface", value_name = "DEVICE", value_parser = interface)]
+    pub(crate) interfaces: Vec<InterfaceSelector>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the agent in the foreground.
-    Run(ConfigArgument),
+    Run(RunArguments),
     /// Show what is guarded, and how well.
     #[command(
         after_help = "Examples: hayward status --wait enforcing --timeout 30s; hayward status --workload hub/jupyter-ada"

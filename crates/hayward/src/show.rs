@@ -77,10 +77,14 @@ pub(crate) fn record(record: &Record) -> String {
         | Action::Alarmed
         | Action::Frozen
         | Action::Throttled
-        | Action::Quarantined => "33",
-        Action::Spared | Action::Cleared | Action::Thawed | Action::Released | Action::Forgiven => {
-            "36"
-        }
+        | Action::Quarantined
+        | Action::Banned => "33",
+        Action::Spared
+        | Action::Cleared
+        | Action::Thawed
+        | Action::Released
+        | Action::Forgiven
+        | Action::Unbanned => "36",
         _ => "0",
     };
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");
@@ -97,11 +101,13 @@ pub(crate) fn record(record: &Record) -> String {
             "  pid {} uid {}  {}",
             process.pid, process.uid, process.command_line
         ));
+    } else if let Some(source) = record.source() {
+        text.push_str(&format!("  {source}"));
     }
     if let Some(actor) = &record.actor {
         text.push_str(&format!("  by {actor}"));
     }
-    if let Some(detail) = &record.detail {
+    if let Some(detail) = record.detail_after_source() {
         text.push_str(&format!("  {detail}"));
     }
     text

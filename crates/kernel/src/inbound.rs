@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv6Net};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
-    Cell, Cells, Pins,
+    Cell, Pins,
     cells::monotonic_ns,
     error::{Doing, KernelError},
 };
@@ -274,14 +274,6 @@ impl InboundBans {
             .lengths
             .update(&0_u32.to_ne_bytes(), &value, MapFlags::ANY);
         written.doing(|| "write which lengths banned prefixes have".to_owned())
-    }
-}
-
-impl InboundBans {
-    /// Tells the kernel how many bans there are, so that it makes no more than there may be.
-    pub fn tell_count(&self, cells: &Cells) -> Result<(), KernelError> {
-        let count = self.bans.keys().count();
-        cells.set(Cell::InboundBans, u64::try_from(count).unwrap_or(u64::MAX))
     }
 }
 

@@ -220,6 +220,16 @@ pub fn source_of(address: IpAddr, ipv6_prefix: u8) -> IpNet {
     }
 }
 
+/// A source as people write it: an address where the prefix is one.
+#[must_use]
+pub fn source_in_words(source: IpNet) -> String {
+    if source.prefix_len() == source.max_prefix_len() {
+        source.addr().to_string()
+    } else {
+        source.to_string()
+    }
+}
+
 /// An address as the kernel's maps have it: of IPv4, `::ffff:a.b.c.d`.
 #[must_use]
 pub fn mapped(address: IpAddr) -> Ipv6Addr {

@@ -26,7 +26,7 @@ pub use finding::{
 pub use guard::{Guard, GuardStatus, Mode, Response};
 pub use inbound::{
     BanOrigin, BanStrength, InboundContact, InboundEvent, InboundEvidence, InboundLimit,
-    InboundVerdict, ProbeKind, ScanShape, canonical, mapped, source_of,
+    InboundVerdict, ProbeKind, ScanShape, canonical, mapped, source_in_words, source_of,
 };
 pub use reach::{Allowed, Destinations, List, MOST_RANGES, Range, prefix};
 pub use record::{Action, Actor, Process, Record, Strike};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Guard, Mode, Response, Workload};
+use crate::{Evidence, Guard, Mode, Response, Workload, source_in_words};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -259,6 +259,20 @@ pub struct Record {
 }
 
 impl Record {
+    /// Who probed this host, as people write it, where that is what it is about.
+    pub fn source(&self) -> Option<String> {
+        let inbound = self.evidence.as_ref()?.inbound.as_ref()?;
+        Some(source_in_words(inbound.source))
+    }
+
+    /// The detail without the source with which it begins, for lines that name it before.
+    pub fn detail_after_source(&self) -> Option<&str> {
+        let detail = self.detail.as_deref()?;
+        let source = self.source().unwrap_or_default();
+        let rest = detail.strip_prefix(&source);
+        Some(rest.map_or(detail, str::trim_start))
+    }
+
     /// One that says nothing but this.
     pub fn new(id: String, time: Timestamp, action: Action) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! From raw settings to a policy: everything that is wrong is told at once, with its line.
 
 pub(crate) mod egress;
-mod inbound;
+pub(crate) mod inbound;
 mod listen;
 mod outbound;
 mod pool;
@@ -134,13 +134,16 @@ impl Checker {
         let max_bytes = self.max_bytes(raw.journal.max, "1GiB");
         let listen = self.listen(raw.metrics.listen);
         let cryptnono_listen = self.cryptnono_listen(raw.metrics.cryptnono)?;
+        let scanblocker_listen = self.scanblocker_listen(raw.metrics.scanblocker)?;
         let mut compat_cryptnono = None;
+        let mut compat_scanblocker = None;
         for name in raw.compat {
             match name.value.as_str() {
                 "cryptnono" => compat_cryptnono = Some(cryptnono_listen),
+                "scanblocker" => compat_scanblocker = Some(scanblocker_listen),
                 other => {
                     let message = format!("this version has no compatibility with `{other}`");
-                    self.problem(line_of(&name), message, "known is cryptnono");
+                    self.problem(line_of(&name), message, "known are cryptnono, scanblocker");
                 }
             }
         }
@@ -184,6 +187,7 @@ impl Checker {
             log: raw.log.format.unwrap_or(LogFormat::Auto),
             identity: raw.identity,
             compat_cryptnono,
+            compat_scanblocker,
             strikes,
             throttle_percent: throttle?,
             quarantine: quarantine?,
@@ -193,6 +197,7 @@ impl Checker {
             warnings,
             lists,
             numbers: Vec::new(),
+            named_interfaces: Vec::new(),
             overridden,
             scope: scope?,
         })

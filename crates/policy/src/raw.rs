@@ -352,6 +352,7 @@ pub(crate) struct RawJournal {
 pub(crate) struct RawMetrics {
     pub(crate) listen: Option<Spanned<String>>,
     pub(crate) cryptnono: Option<Spanned<[String; 2]>>,
+    pub(crate) scanblocker: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,8 +12,12 @@ use hayward_yaml::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EgressList, EgressSettings, InboundSettings, OutboundSettings, PoolSettings, TellSettings,
-    check::Checker, guards::Guards, raw::Raw, scope::ScopeRules,
+    EgressList, EgressSettings, InboundSettings, InterfaceSelector, OutboundSettings, PoolSettings,
+    TellSettings,
+    check::{Checker, inbound::observing},
+    guards::Guards,
+    raw::Raw,
+    scope::ScopeRules,
 };
 
 /// The settings that hold where a file says nothing.
@@ -212,6 +216,8 @@ pub struct Policy {
     pub identity: Option<PathBuf>,
     /// cryptnono's log lines are written too, and its metrics (execwhacker's, flowkiller's) served at these addresses.
     pub compat_cryptnono: Option<[SocketAddr; 2]>,
+    /// scanblocker's log lines are written too, and its metric served at this address.
+    pub compat_scanblocker: Option<SocketAddr>,
     /// What repeated findings lead to.
     pub strikes: StrikeSettings,
     /// When a new rule is taken for a wrong one.
@@ -230,6 +236,8 @@ pub struct Policy {
     pub(crate) lists: Vec<EgressList>,
     /// The numbers of those, once they are known.
     pub(crate) numbers: Vec<u16>,
+    /// Those of the command line.
+    pub(crate) named_interfaces: Vec<InterfaceSelector>,
     /// By override, the guards' settings there.
     pub(crate) overridden: Vec<Guards>,
     pub(crate) scope: ScopeRules,
@@ -301,11 +309,33 @@ impl Policy {
         &self.numbers
     }
 
+    /// The same policy with the guard `inbound` at these interfaces in place of those of the settings, unless there are none.
+    /// Where settings do not list the guard, it is switched on, to observe by scanblocker's limit.
+    #[must_use]
+    pub fn at_interfaces(mut self, interfaces: &[InterfaceSelector]) -> Self {
+        if interfaces.is_empty() {
+            return self;
+        }
+        if !self.inbound.enabled {
+            self.inbound = observing();
+        }
+        self.inbound.interfaces = interfaces.to_vec();
+        self.named_interfaces = interfaces.to_vec();
+        self
+    }
+
+    /// What [`Policy::at_interfaces`] was given.
+    pub fn named_interfaces(&self) -> &[InterfaceSelector] {
+        &self.named_interfaces
+    }
+
     /// The scope, compiled.
     pub fn scope_rules(&self) -> &ScopeRules {
         &self.scope
     }
 }
 
+#[cfg(test)]
+mod inbound_tests;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ pub fn write(record: &Record) {
                 namespace = workload.and_then(|workload| workload.namespace.as_deref()),
                 image = workload.and_then(|workload| workload.image.as_deref()),
                 pod_uid = workload.and_then(|workload| workload.pod_uid.as_deref()),
+                source = record.source(),
                 actor_uid = record.actor.as_ref().map(|actor| actor.uid),
                 actor_pid = record.actor.as_ref().map(|actor| actor.pid),
                 "{}",
@@ -98,6 +99,8 @@ pub fn message(record: &Record) -> String {
     if let Some(process) = &record.process {
         let name = printable(&process.comm);
         text += &format!(" {name} (pid {}, uid {})", process.pid, process.uid);
+    } else if let Some(source) = record.source() {
+        text += &format!(" {source}");
     } else if let (Some(guard), None) = (record.guard, &record.workload) {
         text += &format!(" guard {guard}");
     }
@@ -110,7 +113,8 @@ pub fn message(record: &Record) -> String {
     if let Some(rule) = &record.rule {
         text += &format!(": rule {}", printable(rule));
     }
-    for part in [&record.reason, &record.detail].into_iter().flatten() {
+    let parts = [record.reason.as_deref(), record.detail_after_source()];
+    for part in parts.into_iter().flatten() {
         text += &format!(": {}", printable(part));
     }
     text
@@ -140,7 +144,7 @@ const fn mode_name(mode: Mode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use hayward_model::{Actor, Guard};
+    use hayward_model::{Actor, Evidence, Guard};
 
     use super::*;
     use crate::journal::samples;
@@ -171,6 +175,20 @@ mod tests {
             message(&record),
             "switched off guard command by root (uid 0), logged in as ann: for 1h"
         );
+    }
+
+    #[test]
+    fn a_source_that_is_banned_stands_where_a_process_does() {
+        let mut record = samples::killed(1, "x", "x");
+        (record.process, record.workload, record.rule, record.reason) = (None, None, None, None);
+        (record.action, record.guard) = (Action::Banned, Some(Guard::Inbound));
+        record.evidence = Some(Evidence {
+            inbound: Some(samples::probing("203.0.113.9/32")),
+            ..Evidence::default()
+        });
+        record.detail = Some("203.0.113.9 sent SYN: it is banned for 1 h".to_owned());
+        let expected = "banned 203.0.113.9: sent SYN: it is banned for 1 h";
+        assert_eq!(message(&record), expected);
     }
 
     #[test]

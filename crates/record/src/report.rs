@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use hayward_model::{Action, Record, WorkloadKind};
+use hayward_model::{Action, Guard, Record, WorkloadKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct Counts {
     pub spared: u64,
     /// Processes that could not be ended.
     pub missed: u64,
+    /// Sources of scans against this host that were banned.
+    #[serde(default)]
+    pub banned: u64,
 }
 
 /// One line of a table.
@@ -53,7 +56,7 @@ pub struct Row {
 impl Counts {
     /// All of them together.
     pub const fn sum(&self) -> u64 {
-        self.killed + self.observed + self.spared + self.missed
+        self.killed + self.observed + self.spared + self.missed + self.banned
     }
 
     fn of(action: Action) -> Option<Self> {
@@ -63,6 +66,7 @@ impl Counts {
             Action::Observed => counts.observed = 1,
             Action::Spared => counts.spared = 1,
             Action::Missed => counts.missed = 1,
+            Action::Banned => counts.banned = 1,
             _ => return None,
         }
         Some(counts)
@@ -73,6 +77,7 @@ impl Counts {
         self.observed += other.observed;
         self.spared += other.spared;
         self.missed += other.missed;
+        self.banned += other.banned;
     }
 }
 
@@ -92,8 +97,14 @@ impl Summary {
             return;
         };
         self.total.add(counts);
-        let rule = record.rule.as_deref().unwrap_or(UNKNOWN);
+        let inbound = record.guard.filter(|guard| *guard == Guard::Inbound);
+        let rule = record.rule.as_deref();
+        let rule = rule.or(inbound.map(Guard::name)).unwrap_or(UNKNOWN);
         self.rules.add(rule, counts, record.time);
+        // Who probes this host is no workload of it.
+        if inbound.is_some() {
+            return;
+        }
         self.images.add(image(record), counts, record.time);
         let workload = record.workload.as_ref();
         if let Some(namespace) = workload.and_then(|workload| workload.namespace.as_deref()) {
@@ -190,6 +201,7 @@ mod tests {
                 observed,
                 spared,
                 missed,
+                banned: 0,
             },
             first: Timestamp::from_second(first).unwrap(),
             last: Timestamp::from_second(last).unwrap(),
@@ -212,5 +224,21 @@ mod tests {
         assert_eq!(report.namespaces, [row("binder", [1, 1, 1, 1], 10, 40)]);
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn sources_of_scans_are_counted_by_their_guard_and_belong_to_no_image() {
+        let mut summary = Summary::default();
+        for action in [Action::Banned, Action::Banned, Action::Observed] {
+            let mut record = samples::killed(1, "x", "w");
+            (record.rule, record.process, record.workload) = (None, None, None);
+            (record.guard, record.action) = (Some(Guard::Inbound), action);
+            summary.add(&record);
+        }
+        let report = summary.report();
+        let row = &report.rules[0];
+        assert_eq!(row.name, "inbound");
+        assert_eq!((row.counts.banned, row.counts.observed), (2, 1));
+        assert_eq!(report.images, []);
     }
 }

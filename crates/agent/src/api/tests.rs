@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// An agent with nothing in the kernel and no threads but one that tells nobody: there is nothing that a request could reach but its journal.
-fn agent(folder: &Path) -> Arc<Agent> {
+pub(crate) fn agent(folder: &Path) -> Arc<Agent> {
     let settings = folder.join("hayward.yaml");
     fs::write(&settings, "guards: {command: {rules: []}}\n").expect("settings");
     let policy = Policy::load(Some(&settings)).expect("good settings");
@@ -63,6 +63,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
             pool_canary: AtomicU64::new(0),
             pool_refusals: Mutex::default(),
             refusals: Mutex::default(),
+            inbound: crate::inbound::Inbound::default(),
             contacts: crate::contacts::Contacts::below(folder, folder),
             bans: std::sync::Mutex::default(),
             ledger: crate::ledger::Ledger::beside(folder).0,
@@ -87,6 +88,7 @@ fn agent(folder: &Path) -> Arc<Agent> {
         reloading: Mutex::default(),
         appended: tokio::sync::watch::Sender::new(()),
         cryptnono: None,
+        scanblocker: None,
         tell: Arc::new(tell),
         watch: Mutex::new(Watch::since(Stamps::default())),
         started: Instant::now(),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hayward_kernel::{InboundBans, InboundNever, KernelError, Pins};
+use hayward_kernel::{Cell, InboundBans, InboundNever, KernelError, Pins};
 use hayward_model::{Action, Actor, BanOrigin, BanStrength, Guard};
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -184,6 +184,12 @@ impl Agent {
 
     /// Ends bans that are over.
     fn end_bans(&self) {
+        // The kernel makes no more by itself than there is room for.
+        let count = u64::try_from(self.pipeline.ledger.count()).unwrap_or(u64::MAX);
+        let told = self.with_kernel(|kernel| kernel.cells().set(Cell::InboundBans, count));
+        if let Err(error) = told {
+            tracing::error!("{error}");
+        }
         match self.pipeline.ledger.tick(Timestamp::now()) {
             Ok(ended) => {
                 for ban in &ended.bans {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hayward_model::Action;
+use hayward_policy::InterfaceSelector;
 use hayward_respond::Grace;
 
 /// `500ms`, `10s`, `5m`, `2h`, `30d`.
@@ -31,4 +32,8 @@ pub(super) fn since(text: &str) -> Result<jiff::Timestamp, String> {
     jiff::Timestamp::now()
         .checked_sub(ago)
         .map_err(|error| error.to_string())
+}
+
+pub(super) fn interface(text: &str) -> Result<InterfaceSelector, String> {
+    InterfaceSelector::parse(text)
 }

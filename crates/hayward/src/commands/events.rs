@@ -161,20 +161,24 @@ pub(crate) fn report(socket: &Path, json: bool, since: jiff::Timestamp) -> Resul
         ("IMAGE", &report.images),
         ("NAMESPACE", &report.namespaces),
     ] {
-        if rows.is_empty() && title == "NAMESPACE" {
+        // Who is banned belongs to no image.
+        let is_optional = title == "NAMESPACE" || report.total.banned > 0;
+        if rows.is_empty() && is_optional {
             continue;
         }
-        let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
-        show::table(
-            &[title, "KILLED", "OBSERVED", "SPARED", "MISSED", "LAST SEEN"],
-            &rows,
-        );
+        // Most hosts ban nobody.
+        let has_bans = report.total.banned > 0 && title == "RULE";
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| cells(row, has_bans)).collect();
+        let mut head = vec![title, "KILLED", "OBSERVED", "SPARED", "MISSED"];
+        head.extend(has_bans.then_some("BANNED"));
+        head.push("LAST SEEN");
+        show::table(&head, &rows);
         show::line("");
     }
     Ok(())
 }
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &Row, has_bans: bool) -> Vec<String> {
     let counts = [
         row.counts.killed,
         row.counts.observed,
@@ -183,6 +187,7 @@ fn cells(row: &Row) -> Vec<String> {
     ];
     let mut cells = vec![row.name.clone()];
     cells.extend(counts.iter().map(u64::to_string));
+    cells.extend(has_bans.then(|| row.counts.banned.to_string()));
     cells.push(row.last.strftime("%Y-%m-%d %H:%M").to_string());
     cells
 }

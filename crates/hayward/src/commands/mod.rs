@@ -36,7 +36,7 @@ use crate::{
 pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
     let (socket, json) = (cli.socket, cli.json);
     match cli.command {
-        Command::Run(config) => run::run(&config, json),
+        Command::Run(arguments) => run::run(&arguments, json),
         Command::Status {
             workload: Some(workload),
             ..

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hayward_agent::{nobody, outbound_limits};
-use hayward_capture::{CaptureError, Inside, Player, Reader, Seen, Summary, any_inside};
-use hayward_model::{Evidence, prefix};
+use hayward_agent::{inbound_limits, nobody, outbound_limits};
+use hayward_capture::{CaptureError, Inside, Limits, Player, Reader, Seen, Summary, any_inside};
+use hayward_model::{Evidence, Mode, prefix};
 use hayward_policy::Policy;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ fn judge_file(
     let domains = policy.pool.domains.iter().map(String::as_str);
     let limits = Limits {
         outbound: outbound_limits(&policy.outbound),
-        inbound: InboundLimits::DEFAULT,
+        inbound: inbound_limits(&policy.inbound, Mode::Observe),
     };
     let mut player = Player::new(inside, &limits, domains, &nobody(), &once);
     let (input, size) = open(file)?;
@@ -154,6 +154,9 @@ fn tell(file: &Path, seen: &Seen, json: bool) {
 }
 
 fn why(evidence: &Evidence) -> String {
+    if let Some(inbound) = &evidence.inbound {
+        return format!("scans: {}", hayward_detect::probes(inbound));
+    }
     let destination = evidence.destination.as_ref().map(ToString::to_string);
     let mut text = match (&evidence.scan, &evidence.pool) {
         (Some(scan), _) => {

@@ -2,16 +2,18 @@
 
 use std::{io::IsTerminal, sync::Arc};
 
-use hayward_agent::{Agent, notify::notify, serve};
+use hayward_agent::{Agent, may_be_in_first_network, notify::notify, serve};
 use hayward_model::Guard;
-use hayward_policy::{LogFormat, Policy};
+use hayward_policy::{InterfaceSelector, LogFormat, Policy};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cli::ConfigArgument, failure::Failure, show};
+use crate::{cli::RunArguments, failure::Failure, show};
 
-pub(crate) fn run(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
-    let file = config.file();
-    let policy = Policy::load(file.as_deref())?;
+pub(crate) fn run(arguments: &RunArguments, json: bool) -> Result<(), Failure> {
+    let file = arguments.config.file();
+    let device = std::env::var("SB_DEVICE").unwrap_or_default();
+    let interfaces = interfaces(&arguments.interfaces, &device)?;
+    let policy = Policy::load(file.as_deref())?.at_interfaces(&interfaces);
     refuse_reach_in_tests(&policy)?;
     start_log(policy.log, json);
     let running = Agent::start(policy, file)?;
@@ -24,13 +26,36 @@ pub(crate) fn run(config: &ConfigArgument, json: bool) -> Result<(), Failure> {
     Ok(served?)
 }
 
-/// A test that would reach beyond its own cgroup is a bug that must not get to act.
+/// Those of the command line; without any, that of scanblocker's variable, where it is set.
+fn interfaces(
+    named: &[InterfaceSelector],
+    device: &str,
+) -> Result<Vec<InterfaceSelector>, Failure> {
+    if !named.is_empty() || device.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let device = InterfaceSelector::parse(device);
+    device
+        .map(|device| vec![device])
+        .map_err(|problem| Failure::BadInput(format!("$SB_DEVICE: {problem}")))
+}
+
+/// A test that would reach beyond its own cgroup, or look at packets of the machine's own interfaces, is a bug that must not get
+/// to act.
 fn refuse_reach_in_tests(policy: &Policy) -> Result<(), Failure> {
+    if std::env::var_os("HAYWARD_TEST").is_none() {
+        return Ok(());
+    }
     let confined =
         policy.cgroup_root != "/" && !policy.lease.is_zero() && policy.lease.as_secs() <= 60;
-    if std::env::var_os("HAYWARD_TEST").is_some() && !confined {
+    if !confined {
         return Err(Failure::BadInput(
             "HAYWARD_TEST is set: set `cgroup_root` to the test's own cgroup and `lease` to at most 60s".to_owned(),
+        ));
+    }
+    if policy.lists(Guard::Inbound) && may_be_in_first_network() {
+        return Err(Failure::BadInput(
+            "HAYWARD_TEST is set: run the guard `inbound` in a network namespace of the test's own (`ip netns exec`), since it would drop packets of this machine here".to_owned(),
         ));
     }
     Ok(())
@@ -139,4 +164,28 @@ fn reload(agent: &Agent) {
         }
     }
     notify("READY=1");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_comes_before_scanblockers_variable() {
+        let parse = |text: &str| InterfaceSelector::parse(text).expect("a good one");
+        let found = |named: &[InterfaceSelector], device: &str| {
+            let found = interfaces(named, device).expect("good ones");
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            found(&[parse("eth1"), parse("en*")], "eth0"),
+            ["eth1", "en*"]
+        );
+        assert_eq!(found(&[], "ens4"), ["ens4"]);
+        assert!(found(&[], "").is_empty());
+        let Err(failure) = interfaces(&[], "lo") else {
+            panic!("lo is not looked at");
+        };
+        assert!(failure.to_string().contains("$SB_DEVICE"));
+    }
 }

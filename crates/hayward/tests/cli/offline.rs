@@ -83,7 +83,7 @@ fn check() {
         ),
         (
             "later-guard.yaml",
-            "guards:\n  command: enforce\n  inbound: enforce\n",
+            "guards:\n  command: enforce\n  file: enforce\n",
         ),
         (
             "missing-rules.yaml",

@@ -123,6 +123,15 @@ impl Checker {
     }
 }
 
+/// Where settings do not list the guard and the command line names interfaces: it observes, by scanblocker's limit.
+pub(crate) fn observing() -> InboundSettings {
+    InboundSettings {
+        enabled: true,
+        ports: Some(SCANBLOCKER),
+        ..no_inbound()
+    }
+}
+
 /// Off, and what holds where nothing else is set.
 pub(super) fn no_inbound() -> InboundSettings {
     InboundSettings {

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use hayward_record::compat::cryptnono::{EXECWHACKER_PORT, FLOWKILLER_PORT};
+use hayward_record::compat::{
+    cryptnono::{EXECWHACKER_PORT, FLOWKILLER_PORT},
+    scanblocker::SCANBLOCKER_PORT,
+};
 use hayward_yaml::{Spanned, line_of};
 
 use super::Checker;
@@ -44,5 +47,22 @@ impl Checker {
         let help = "write those of execwhacker and flowkiller, such as [\"0.0.0.0:12121\", \"0.0.0.0:12122\"]";
         self.problem(line_of(&listen), message, help);
         None
+    }
+
+    /// Where nothing is set, on every address, as scanblocker does.
+    pub(super) fn scanblocker_listen(
+        &mut self,
+        listen: Option<Spanned<String>>,
+    ) -> Option<SocketAddr> {
+        let Some(listen) = listen else {
+            return Some(([0, 0, 0, 0], SCANBLOCKER_PORT).into());
+        };
+        let parsed = listen.value.parse().map_err(|_| {
+            format!(
+                "`scanblocker: {}` is no address with a port; write one such as 0.0.0.0:8080",
+                listen.value
+            )
+        });
+        self.checked(line_of(&listen), parsed)
     }
 }

@@ -1,6 +1,9 @@
 //! Records for the tests of this crate.
 
-use hayward_model::{Action, Guard, Mode, Process, Record, Response, Workload, WorkloadKind};
+use hayward_model::{
+    Action, Guard, InboundEvidence, InboundLimit, Mode, ProbeKind, Process, Record, Response,
+    ScanShape, Workload, WorkloadKind,
+};
 use jiff::Timestamp;
 
 /// A record of a killed process, `second` seconds after 1970.
@@ -42,5 +45,25 @@ pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
         cause: None,
         actor: None,
         detail: None,
+    }
+}
+
+/// What is seen of a source that probes five ports.
+pub(crate) fn probing(source: &str) -> InboundEvidence {
+    InboundEvidence {
+        source: source.parse().unwrap(),
+        target: [192, 0, 2, 1].into(),
+        limit: InboundLimit::Unanswered,
+        kinds: vec![ProbeKind::Syn],
+        shape: ScanShape::Vertical,
+        contacts: 5,
+        answered: 0,
+        failed: 5,
+        ports: vec![21, 22, 23, 25, 80],
+        milliseconds: 12,
+        proven: true,
+        decoys: false,
+        sources: None,
+        interface: None,
     }
 }
