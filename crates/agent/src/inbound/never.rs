@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn of_ipv6_all_that_is_one_source_is_spared_together() {
-        let settings = settings("never: [\"2001:db8:5::7\", \"2001:db8:6::/48\"]");
+        let settings =
+            settings("never: [\"2001:db8:5::7\", \"2001:db8:6::/48\", \"2001:db8:8::/100\"]");
         let root = tempfile::tempdir().expect("a folder");
         let never = never(root.path(), |_| None, &settings);
         let peers = ["2001:db8:7::9", "203.0.113.4"].map(|text| text.parse().expect("one"));
@@ -239,6 +240,7 @@ mod tests {
             ("2001:db8:5::8", true),
             ("2001:db8:6:1::1", true),
             ("2001:db8:7::1", true),
+            ("2001:db8:8:0:1::1", true),
             ("2001:db8:7:1::1", false),
             ("203.0.113.4", true),
             ("203.0.113.5", false),
