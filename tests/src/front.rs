@@ -2,7 +2,7 @@
 //! devices. Nothing in them reaches anybody else.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     process::{Child, Command, Output, Stdio},
 };
 
@@ -132,6 +132,19 @@ impl Front {
         self.host.spawn_by(&["nsenter", &network]);
     }
 
+    /// Starts another agent on the host, and does not wait.
+    pub fn spawn_another(&self, host: &mut Host) {
+        host.spawn_by(&["nsenter", &self.network.path()]);
+    }
+
+    /// The address of the host's interface.
+    pub fn mac(&self) -> String {
+        let link = self.must(&format!("ip -o link show dev {INTERFACE}"));
+        let mut words = link.split_whitespace();
+        words.find(|word| *word == "link/ether");
+        words.next().expect("an address").to_owned()
+    }
+
     /// A command line on the host.
     pub fn here(&self, line: &str) -> Output {
         self.network.run(line)
@@ -242,9 +255,12 @@ impl Meanwhile {
         BufReader::new(out).read_line(&mut line).expect("a line");
     }
 
-    /// Waits for its end.
-    pub fn finish(mut self) -> std::process::ExitStatus {
-        self.child.wait().expect("a child")
+    /// Waits for its end: what it has printed.
+    pub fn finish(mut self) -> String {
+        let mut text = String::new();
+        let out = self.child.stdout.as_mut().expect("a pipe");
+        out.read_to_string(&mut text).expect("text");
+        text
     }
 }
 
