@@ -283,6 +283,22 @@ exits packet-socket-after-uninstall 0 makes_in /test/box packet
 exits raw-socket-after-uninstall 0 makes_in /test/box raw
 launcher=""
 
+echo "== inbound"
+# These machines have no interface but their own loopback: that the programs are carried, and drop what is banned, shows by
+# what is missing then, which is the interface alone.
+unset HAYWARD_TEST
+sed 's/command:.*/inbound: { interfaces: [none0] } }/' $settings >/test/inbound.yaml
+answers --config /test/inbound.yaml
+writes inbound-is-carried-and-waits-for-its-interface 'inbound +degraded: .*none0' hayward status
+exits ban-by-hand 0 hayward bans add 203.0.113.0/24 --for 1h
+writes ban-is-listed '203\.0\.113\.0/24' hayward bans list
+end_agent KILL
+answers --config /test/inbound.yaml
+writes ban-outlives-the-agent '203\.0\.113\.0/24' hayward bans list
+exits ban-is-lifted 0 hayward bans remove 203.0.113.0/24
+end_agent TERM
+exits inbound-uninstall 0 hayward uninstall --config /test/inbound.yaml
+
 echo "== where rounding alone is evidence"
 export HAYWARD_TEST=1
 sed 's/command:.*/randomx: { evidence: rounding } }/' $settings >/test/rounding.yaml

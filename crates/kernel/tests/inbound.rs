@@ -534,6 +534,17 @@ mod tests {
     }
 
     #[test]
+    fn of_a_range_that_is_banned_somebody_may_be_allowed() {
+        let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
+        let mut bans = host.trial.bans(64).expect("maps");
+        let net = "203.0.113.0/24".parse().expect("a prefix");
+        bans.put(net, None, BanStrength::Full).expect("room");
+        host.never(32, [203, 0, 113, 7]);
+        assert!(host.arrives(&way("203.0.113.7", HOST, 80).tcp(SYN)));
+        assert!(!host.arrives(&way("203.0.113.8", HOST, 80).tcp(SYN)));
+    }
+
+    #[test]
     fn of_lengths_of_prefixes_there_may_be_so_many_and_then_it_is_said() {
         let host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
         let mut bans = host.trial.bans(64).expect("maps");

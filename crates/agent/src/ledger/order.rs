@@ -298,9 +298,8 @@ impl Inner {
             let mut wider = self.book.bans_around(*net);
             if let Some(wider) = wider.find(|wider| wider.net != *net) {
                 done.notes.push(format!(
-                    "{} stays banned with {}, until that is over or removed: `hayward bans remove {}`",
+                    "{} comes in from now on, though {} is banned",
                     shown(*net),
-                    wider.net,
                     wider.net
                 ));
             }
