@@ -1,0 +1,205 @@
+//! The programs of the guard `inbound` at a network device, by each hook: XDP, links of `tcx`, and filters as before Linux 6.6.
+//! The host is a network of the test's own, and whoever sends to it is in another.
+
+#[cfg(test)]
+mod place;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        io::{BufRead, BufReader},
+        process::{Child, Command, Stdio},
+        time::{Duration, Instant},
+    };
+
+    use hayward_kernel::{Hook, InboundBans, Kernel, KernelOptions, Pins, enter_own_network};
+    use hayward_model::{BanStrength, Guard};
+
+    use crate::place::Place;
+
+    const SENDER: &str = "198.51.100.2";
+
+    /// A network beside that of this thread, with the other end of a pair of veth devices.
+    struct Sender(Child);
+
+    impl Sender {
+        fn new() -> Self {
+            enter_own_network([127, 0, 0, 1].into()).expect("a network of this thread's own");
+            let mut child = Command::new("unshare")
+                .args(["--net", "sh", "-c", "echo; exec cat"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("unshare");
+            let mut line = String::new();
+            let out = child.stdout.take().expect("a pipe");
+            BufReader::new(out).read_line(&mut line).expect("a line");
+            let sender = Self(child);
+            run(&format!(
+                "ip link add v0 type veth peer name v1 netns {} && ip link set v0 up && ip addr add 198.51.100.1/24 dev v0",
+                sender.0.id()
+            ));
+            sender.does(&format!(
+                "ip link set v1 up && ip addr add {SENDER}/24 dev v1"
+            ));
+            sender
+        }
+
+        fn does(&self, line: &str) {
+            let net = format!("--net=/proc/{}/ns/net", self.0.id());
+            let done = Command::new("nsenter")
+                .args([&net, "sh", "-c", line])
+                .status();
+            assert!(done.expect("nsenter").success(), "{line}");
+        }
+
+        /// A datagram to a port of the host.
+        fn sends(&self, port: u16) {
+            self.does(&format!(
+                "exec python3 -c 'import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b\"hi\", (\"198.51.100.1\", {port}))'"
+            ));
+        }
+    }
+
+    impl Drop for Sender {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn run(line: &str) -> String {
+        let output = Command::new("sh").args(["-c", line]).output();
+        let output = output.expect("a shell");
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn device() -> u32 {
+        let number = run("ip -o link show dev v0");
+        let number = number.split(':').next().expect("a number");
+        number.parse().expect("a number")
+    }
+
+    fn load(options: &KernelOptions) -> Kernel {
+        let kernel = Kernel::load(options, &[0], &[0]).expect("it loads");
+        let failure = kernel.failure(Guard::Inbound);
+        assert!(failure.is_none(), "{failure:?}");
+        kernel
+    }
+
+    fn look_at(kernel: &mut Kernel, hook: Hook) {
+        let device = device();
+        let mut looks = kernel.look_at(&BTreeMap::from([(device, vec![hook])]));
+        let looks = looks.remove(&device).expect("an answer");
+        assert_eq!(looks.expect("it attaches"), hook);
+    }
+
+    fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "never came to {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn contacts(kernel: &Kernel) -> u64 {
+        kernel.counters().expect("counters").inbound_contacts
+    }
+
+    fn dropped(kernel: &Kernel) -> u64 {
+        kernel.counters().expect("counters").inbound_dropped
+    }
+
+    /// It sees what arrives and drops what is banned; the next agent takes over, and what is left at the end is nothing.
+    fn works(name: &str, hook: Hook, filters: bool) {
+        let sender = Sender::new();
+        let place = Place::new(name);
+        let options = KernelOptions {
+            network: vec![Guard::Inbound],
+            filters,
+            ..place.options()
+        };
+        let mut kernel = load(&options);
+        kernel.activate().expect("it attaches");
+        look_at(&mut kernel, hook);
+        assert!(kernel.prove_inbound().expect("it runs"));
+        sender.sends(1_000);
+        wait_for("a contact", || contacts(&kernel) >= 1);
+        // Tables of another size class are of programs that are loaded anew.
+        kernel
+            .replace_tables(&vec![0; 100_000], &[0])
+            .expect("room");
+        assert!(kernel.prove_inbound().expect("it runs"));
+        sender.sends(1_001);
+        wait_for("another contact", || contacts(&kernel) >= 2);
+        drop(kernel);
+        let mut kernel = load(&options);
+        look_at(&mut kernel, hook);
+        kernel.activate().expect("it attaches");
+        assert!(kernel.prove_inbound().expect("it runs"));
+        sender.sends(1_002);
+        wait_for("a contact with the next one", || contacts(&kernel) >= 3);
+        let mut bans = InboundBans::open(&Pins::new(&place.pins), 64).expect("maps");
+        let net = format!("{SENDER}/32").parse().expect("a prefix");
+        bans.put(net, None, BanStrength::Full).expect("room");
+        // The proofs were dropped too.
+        let (before, proofs) = (contacts(&kernel), dropped(&kernel));
+        sender.sends(1_003);
+        wait_for("a drop", || dropped(&kernel) > proofs);
+        assert_eq!(contacts(&kernel), before);
+        // Each frame is seen once: nothing of an earlier one is left.
+        let looks = kernel.look_at(&BTreeMap::new());
+        assert!(looks.is_empty());
+        sender.sends(1_004);
+        let left = run(
+            "ip -d link show dev v0; tc filter show dev v0 ingress; tc filter show dev v0 egress",
+        );
+        assert!(
+            !left.contains("xdp") && !left.contains("on_inbound"),
+            "{left}"
+        );
+        assert_eq!(dropped(&kernel), proofs + 1, "nobody looks any more");
+    }
+
+    #[test]
+    fn by_xdp_in_the_driver() {
+        works("native", Hook::Native, false);
+    }
+
+    #[test]
+    fn by_xdp_with_any_driver() {
+        works("generic", Hook::Generic, false);
+    }
+
+    #[test]
+    fn by_links_of_tcx() {
+        works("tcx", Hook::Tc, false);
+    }
+
+    #[test]
+    fn by_filters() {
+        works("filters", Hook::Tc, true);
+    }
+
+    #[test]
+    fn what_cannot_be_attached_is_said_and_nothing_is_left() {
+        let _sender = Sender::new();
+        let place = Place::new("refused");
+        let options = KernelOptions {
+            network: vec![Guard::Inbound],
+            ..place.options()
+        };
+        let mut kernel = load(&options);
+        kernel.activate().expect("it attaches");
+        let nowhere = 4_000_000;
+        let looks = kernel.look_at(&BTreeMap::from([(nowhere, vec![Hook::Generic, Hook::Tc])]));
+        // A device that has gone meanwhile is none to fail for, but for XDP, which says so.
+        assert_eq!(looks.len(), 1);
+        let links = std::fs::read_dir(place.pins.join("links")).expect("links");
+        let names = links.filter_map(|link| link.ok()?.file_name().into_string().ok());
+        let left: Vec<_> = names.filter(|name| name.contains('@')).collect();
+        assert_eq!(left, Vec::<String>::new());
+    }
+}
