@@ -10,6 +10,15 @@ mod tests {
     /// What nmap is told always: quick, and no more than is asked for.
     const NMAP: &str = "exec nmap -n -Pn -T5 --max-retries 0 --host-timeout 10s";
 
+    /// KiB of memory that the agent has.
+    fn resident(front: &Front) -> u64 {
+        let agent = front.host.agent.as_ref().expect("an agent").id();
+        let status = std::fs::read_to_string(format!("/proc/{agent}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("a number").parse().expect("a number")
+    }
+
     fn kinds(record: &Value) -> Vec<String> {
         let kinds = record["evidence"]["inbound"]["kinds"].as_array();
         let kinds = kinds.expect("kinds").iter();
@@ -149,6 +158,7 @@ mod tests {
     fn a_flood_of_made_up_sources_bans_nobody_and_the_web_goes_on() {
         let front = Front::guarding("failures: 20");
         let server = front.serve(&[8080]);
+        let before = resident(&front);
         let flood = "exec hping3 -q -S --rand-source -i u50 -c 200000 -p 8080";
         let flood = front.there_meanwhile(&format!("{flood} {FRONT}"));
         front
@@ -164,7 +174,11 @@ mod tests {
         assert!(front.reaches("203.0.113.40", 8080));
         let banned = front.bans();
         assert_eq!(banned.len(), 1, "{banned:?}");
-        drop((flood, server));
+        flood.finish();
+        // Whatever their number, they are the kernel's, in a table of a fixed size.
+        let growth = resident(&front).saturating_sub(before);
+        assert!(growth < 5 << 10, "{growth} KiB");
+        drop(server);
     }
 
     #[test]
