@@ -225,15 +225,15 @@ static __always_inline void take_answer(struct inbound_scratch *scratch, u16 por
 }
 
 /* This host begins something with somebody. */
-static __always_inline void note_opened(const struct arrival *answer, u64 now)
+static __always_inline void note_opened(const struct arrival *answer, u64 since)
 {
 	struct inbound_flow flow = flow_of(answer->target, answer->port, answer->source_port, answer->protocol);
 
-	bpf_map_update_elem(&inbound_opened, &flow, &now, BPF_ANY);
+	bpf_map_update_elem(&inbound_opened, &flow, &since, BPF_ANY);
 }
 
-/* A service answers somebody. */
-static __noinline void note_answer(struct inbound_scratch *scratch, u8 transport, u16 port, u64 now)
+/* A service answers somebody. Returns whether somebody was there to be answered. */
+static __noinline bool note_answer(struct inbound_scratch *scratch, u8 transport, u16 port, u64 now)
 {
 	struct inbound_service service = service_of(scratch->arrival.source, port, transport);
 	u64 *known = bpf_map_lookup_elem(&inbound_served, &service);
@@ -241,11 +241,15 @@ static __noinline void note_answer(struct inbound_scratch *scratch, u8 transport
 	/* Whoever came had its answer counted then. */
 	if (known && *known) {
 		*known = now;
-		return;
+		return true;
 	}
-	bpf_map_update_elem(&inbound_served, &service, &now, BPF_ANY);
 	take_answer(scratch, port, NO_PROBE, transport, 0, now);
 	take_outcome(&scratch->attempt, &scratch->limits, &scratch->result);
+	/* Of UDP, it may as well be this host that begins. */
+	if (transport == IPPROTO_UDP && !scratch->result.is_known)
+		return false;
+	bpf_map_update_elem(&inbound_served, &service, &now, BPF_ANY);
+	return true;
 }
 
 /* A packet that belongs to no connection was refused: who scans by such learns from that what is open. */
@@ -289,7 +293,7 @@ static __always_inline void answer_tcp(struct inbound_scratch *scratch, u32 devi
 	u8 flags = answer->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 
 	if (flags == TCP_SYN)
-		note_opened(answer, now);
+		note_opened(answer, now & ~INBOUND_ANSWERS);
 	else if (flags == (TCP_SYN | TCP_ACK))
 		note_answer(scratch, IPPROTO_TCP, answer->source_port, now);
 	else if (flags == TCP_RST)
@@ -311,8 +315,10 @@ static __always_inline void answer_udp(struct inbound_scratch *scratch, u64 now)
 
 	if (bpf_map_lookup_elem(&inbound_opened, &flow))
 		return;
-	bpf_map_update_elem(&inbound_opened, &flow, &now, BPF_ANY);
-	note_answer(scratch, IPPROTO_UDP, answer->source_port, now);
+	now &= ~INBOUND_ANSWERS;
+	if (note_answer(scratch, IPPROTO_UDP, answer->source_port, now))
+		now |= INBOUND_ANSWERS;
+	note_opened(answer, now);
 }
 
 /* A packet leaves: something may come of a contact by it. */
@@ -331,7 +337,7 @@ static __always_inline void leave(struct inbound_scratch *scratch, u32 device)
 		break;
 	case IPPROTO_SCTP:
 		if (answer->flags == SCTP_INIT)
-			note_opened(answer, now);
+			note_opened(answer, now & ~INBOUND_ANSWERS);
 		else if (answer->flags == SCTP_INIT_ACK)
 			note_answer(scratch, IPPROTO_SCTP, answer->source_port, now);
 		break;

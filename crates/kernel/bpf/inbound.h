@@ -83,7 +83,9 @@ struct inbound_flow {
 	u32 transport;
 };
 
-/* What this host has begun. */
+/* What this host has sent something on: since when, with INBOUND_ANSWERS where it has not begun it. */
+#define INBOUND_ANSWERS 1ull
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -209,11 +211,25 @@ static __always_inline struct inbound_flow flow_of(const u64 *other, u16 other_p
 	return flow;
 }
 
-static __always_inline bool is_opened(const struct arrival *arrival)
+static __always_inline u64 *opened(const struct arrival *arrival)
 {
 	struct inbound_flow flow = flow_of(arrival->source, arrival->source_port, arrival->port, arrival->protocol);
 
 	return bpf_map_lookup_elem(&inbound_opened, &flow);
+}
+
+/* Whether this host talks with who sends it. */
+static __always_inline bool is_opened(const struct arrival *arrival)
+{
+	return opened(arrival);
+}
+
+/* Whether this host has begun that. */
+static __always_inline bool is_opened_here(const struct arrival *arrival)
+{
+	u64 *since = opened(arrival);
+
+	return since && !(*since & INBOUND_ANSWERS);
 }
 
 static __always_inline bool is_served(const struct inbound_service *service)

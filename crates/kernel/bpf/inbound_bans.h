@@ -107,7 +107,7 @@ static __always_inline bool comes_in(const struct arrival *arrival, const struct
 	struct inbound_service service;
 
 	if (ban->strength == INBOUND_FULL)
-		return !(flags_of_settings() & INBOUND_CUT_REPLIES) && arrival->kind != PROBE_SYN && is_opened(arrival);
+		return !(flags_of_settings() & INBOUND_CUT_REPLIES) && arrival->kind != PROBE_SYN && is_opened_here(arrival);
 	if (!is_first_contact(arrival))
 		return true;
 	if (ban->strength != INBOUND_SOFT_PEER)

@@ -33,6 +33,8 @@ struct inbound_result {
 	u32 is_new;
 	u32 is_first; /* of the source */
 	u32 evicted;  /* another source was forgotten for it */
+	u32 is_known; /* of what comes of a contact: there was one */
+	u32 unused;
 	struct inbound_source source; /* what is known of it, where there is a reason */
 };
 
@@ -309,6 +311,7 @@ static __always_inline void take_outcome(const struct inbound_attempt *attempt, 
 	bpf_spin_lock(&bucket->lock);
 	source = find_place(bucket, slot.tag, attempt->source);
 	contact = source ? find_contact(bucket, source, attempt) : NULL;
+	result->is_known = contact != NULL;
 	if (source && contact && contact->state == INBOUND_WAITING) {
 		s32 counted = attempt->transport == IPPROTO_UDP ? INBOUND_SILENT : INBOUND_STEP;
 
