@@ -13,7 +13,7 @@ use crate::{
 /// What may be set. The kernel remembers sixteen contacts of a source.
 const FAILURES: (u32, u32) = (5, 10_000);
 const PORTS: (u32, u32) = (1, 15);
-const MOST_BANS: (u32, u32) = (1, 1_048_576);
+const MOST_BANS: (u32, u32) = (1, 262_144);
 const BAN_RATE: (u32, u32) = (1, 1_000_000);
 /// scanblocker bans at the fourth port within a minute.
 const SCANBLOCKER: PortLimit = PortLimit {
