@@ -62,6 +62,7 @@ impl Place {
     }
 
     /// A cgroup in it.
+    #[allow(dead_code, reason = "not every test needs it")]
     pub(crate) fn group(&self, name: &str) -> PathBuf {
         let path = self.cgroup.join(name);
         fs::create_dir_all(&path).expect("a cgroup");

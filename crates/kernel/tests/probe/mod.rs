@@ -1,5 +1,7 @@
 //! Frames of those who get in touch with a host, and its answers to them.
 
+pub mod host;
+
 use std::net::IpAddr;
 
 use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
