@@ -132,6 +132,18 @@ impl Front {
         self.host.spawn_by(&["nsenter", &network]);
     }
 
+    /// The same with further environment variables.
+    pub fn spawn_with(&mut self, variables: &[(&str, &str)]) {
+        let network = self.network.path();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let variables: Vec<String> = variables.collect();
+        let mut launcher = vec!["nsenter", network.as_str(), "env"];
+        launcher.extend(variables.iter().map(String::as_str));
+        self.host.spawn_by(&launcher);
+    }
+
     /// Starts another agent on the host, and does not wait.
     pub fn spawn_another(&self, host: &mut Host) {
         host.spawn_by(&["nsenter", &self.network.path()]);

@@ -7,7 +7,11 @@ static __always_inline bool is_in_force(const struct inbound_ban *ban)
 {
 	u64 now;
 
-	if (!ban || !(flags_of_settings() & INBOUND_ENFORCE))
+	if (!ban)
+		return false;
+	if (ban->strength == INBOUND_PROOF)
+		return true;
+	if (!(flags_of_settings() & INBOUND_ENFORCE))
 		return false;
 	/* The clock is read where there is a reason to. */
 	now = now_ns();
@@ -106,7 +110,7 @@ static __always_inline bool comes_in(const struct arrival *arrival, const struct
 {
 	struct inbound_service service;
 
-	if (ban->strength == INBOUND_FULL)
+	if (ban->strength == INBOUND_FULL || ban->strength == INBOUND_PROOF)
 		return !(flags_of_settings() & INBOUND_CUT_REPLIES) && arrival->kind != PROBE_SYN && is_opened_here(arrival);
 	if (!is_first_contact(arrival))
 		return true;

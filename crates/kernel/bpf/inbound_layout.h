@@ -31,6 +31,7 @@ enum inbound_strength {
 	INBOUND_SOFT = 1, /* no first contacts */
 	INBOUND_FULL,	  /* nothing, but for answers to what this host opened */
 	INBOUND_SOFT_PEER, /* no first contacts but at ports that are served: it has a connection to one */
+	INBOUND_PROOF,	   /* nothing, even where the agent only observes: nobody has such an address */
 };
 
 struct inbound_ban {

@@ -23,6 +23,7 @@ const STRENGTH: usize = 16;
 const BY_KERNEL: usize = 20;
 const SOFT: u32 = 1;
 const FULL: u32 = 2;
+const PROOF: u32 = 4;
 /// Bits of a prefix that is one address.
 const ADDRESS: u8 = 128;
 /// `INBOUND_LENGTHS`: so many lengths of prefixes there may be of each family, beside that of one source.
@@ -199,6 +200,7 @@ impl InboundBans {
         value[..DROPPED].copy_from_slice(&until.to_ne_bytes());
         value[DROPPED..STRENGTH].copy_from_slice(&dropped.to_ne_bytes());
         let strength = match strength {
+            _ if net == prefix(Proof::net()) => PROOF,
             BanStrength::Soft => SOFT,
             BanStrength::Full => FULL,
         };

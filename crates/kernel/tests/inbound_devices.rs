@@ -187,12 +187,15 @@ mod tests {
     fn what_cannot_be_attached_is_said_and_nothing_is_left() {
         let _sender = Sender::new();
         let place = Place::new("refused");
-        let options = KernelOptions {
+        let mut options = KernelOptions {
             network: vec![Guard::Inbound],
             ..place.options()
         };
+        options.inbound.enforce = false;
         let mut kernel = load(&options);
         kernel.activate().expect("it attaches");
+        let proven = kernel.prove_inbound().expect("it runs");
+        assert!(proven, "where it only observes, too");
         let nowhere = 4_000_000;
         let looks = kernel.look_at(&BTreeMap::from([(nowhere, vec![Hook::Generic, Hook::Tc])]));
         // A device that has gone meanwhile is none to fail for, but for XDP, which says so.
