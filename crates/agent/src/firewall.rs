@@ -212,12 +212,11 @@ impl Agent {
     }
 }
 
-/// Takes what an agent with these settings has entered out of firewalls, and its table away. Says what could not be done, and
-/// whether there was a table.
+/// Takes what an agent with these settings has entered out of firewalls, and its table away. Says what could not be taken out.
 ///
 /// # Errors
 /// Where the table cannot be removed.
-pub fn leave_firewalls(policy: &Policy) -> Result<(bool, Vec<String>), String> {
+pub fn leave_firewalls(policy: &Policy) -> Result<Vec<String>, String> {
     let mark = table::name(&policy.pins);
     let mut problems = Vec::new();
     for output in &policy.inbound.outputs {
@@ -225,5 +224,6 @@ pub fn leave_firewalls(policy: &Policy) -> Result<(bool, Vec<String>), String> {
         set.agree(&Bans::new());
         problems.extend(set.problem);
     }
-    Ok((table::remove(&mark)?, problems))
+    table::remove(&mark)?;
+    Ok(problems)
 }

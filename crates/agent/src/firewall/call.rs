@@ -182,7 +182,7 @@ mod tests {
         let out = call("cat", "coreutils", &[], &text).expect("it copies");
         assert_eq!(out, text);
         let out = call("env", "coreutils", &[], "").expect("it lists");
-        assert_eq!(out, format!("PATH={PATH}\nLC_ALL=C\n"));
+        assert_eq!(out, format!("LC_ALL=C\nPATH={PATH}\n"));
     }
 
     #[test]
