@@ -83,12 +83,12 @@ mod tests {
             .host
             .wait_until("it is in none", || !is_in_a_set(&front, "203.0.113.20"));
         // Where nothing is in force, nothing is entered; what others have put there stays.
-        hayward(&front, &["off", "inbound"]);
+        hayward(&front, &["off", "--guard", "inbound"]);
         front
             .host
             .wait_until("all of ours is gone", || !is_in_a_set(&front, "hayward"));
         assert!(are_in_sets(&front, "192.0.2.99"));
-        hayward(&front, &["on", "inbound"]);
+        hayward(&front, &["on", "--guard", "inbound"]);
         front.host.wait_until("it is there again", || {
             are_in_sets(&front, "198.51.100.64/28")
         });

@@ -101,7 +101,7 @@ impl KeptSet {
     }
 
     /// What is to be told to make a set that holds nothing say this.
-    pub(crate) fn from_nothing(&mut self, bans: &Bans, family: AddressFamily) -> String {
+    pub(crate) fn fill(&mut self, bans: &Bans, family: AddressFamily) -> String {
         self.take_over(Listing {
             family,
             ours: BTreeMap::new(),

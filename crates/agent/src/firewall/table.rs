@@ -80,7 +80,7 @@ impl OwnTable {
     pub(crate) fn write(&mut self, bans: &Bans) {
         let mut text = definition(&self.name, &self.plan);
         for (set, (_, family, _)) in self.sets.iter_mut().zip(SETS) {
-            text.push_str(&set.from_nothing(bans, family));
+            text.push_str(&set.fill(bans, family));
         }
         let problem = nft(&text).err();
         self.problem = problem.map(|error| {

@@ -211,7 +211,7 @@ impl Agent {
         // The ledger writes them, with whom operators allow.
         let written = self.pipeline.ledger.set_never(named);
         let problem = written.as_ref().err().map(|error| {
-            format!("{error}: whom this host cannot do without may be banned; run `hayward off inbound` until it can be written")
+            format!("{error}: whom this host cannot do without may be banned; run `hayward off --guard inbound` until it can be written")
         });
         inbound.note("never", problem);
         spared.written = written.ok().map(|()| nets);
