@@ -14,7 +14,7 @@ use hayward_model::Mode;
 use hayward_policy::InboundSettings;
 
 pub use interfaces::InterfaceReport;
-pub(crate) use state::Inbound;
+pub(crate) use state::{Inbound, lock};
 
 /// What settings say, for the kernel; `mode` is that which holds for the guard.
 pub fn inbound_limits(settings: &InboundSettings, mode: Mode) -> InboundLimits {

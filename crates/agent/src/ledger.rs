@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use hayward_kernel::KernelError;
+use hayward_kernel::{KernelBan, KernelError};
 use hayward_model::{BanOrigin, BanStrength, InboundEvent, InboundVerdict};
 use hayward_policy::InboundSettings;
 use ipnet::IpNet;
@@ -28,7 +28,8 @@ use jiff::Timestamp;
 use book::Book;
 use entry::{Line, plain};
 use file::LedgerFile;
-use map::{BanMap, NeverMap};
+pub(crate) use map::BanMap;
+use map::NeverMap;
 use sweep::Passing;
 
 pub use acts::{
@@ -149,6 +150,10 @@ impl Ledger {
         match event.verdict {
             InboundVerdict::SoftBanned => {
                 inner.passing.note(net, event.banned_ns, now);
+                if let Some(map) = &mut inner.map {
+                    let time = Duration::from_nanos(event.banned_ns);
+                    map.noticed(net, time, BanStrength::Soft);
+                }
                 return Ok(None);
             }
             InboundVerdict::Banned => {}
@@ -198,6 +203,12 @@ impl Ledger {
         };
         inner.enter_in_any_case(vec![Line::Ban(ban.clone())]);
         Ok(Some(ban))
+    }
+
+    /// All bans that the kernel obeys, those of its own too.
+    pub(crate) fn obeyed(&self) -> Vec<KernelBan> {
+        let inner = self.lock();
+        inner.map.iter().flat_map(|map| map.all()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -253,7 +264,7 @@ impl Inner {
     }
 
     /// A ban that the kernel made by itself, as the ledger has it.
-    fn taken_up(&self, ban: &hayward_kernel::KernelBan, now: Timestamp) -> Ban {
+    fn taken_up(&self, ban: &KernelBan, now: Timestamp) -> Ban {
         Ban {
             net: ban.net,
             origin: BanOrigin::Scan,

@@ -17,6 +17,7 @@ mod describe;
 mod egress;
 mod elsewhere;
 mod events;
+mod firewall;
 mod grants;
 mod host_sockets;
 mod inbound;
@@ -71,6 +72,7 @@ pub use canary::{
     copy_of_self, launch as launch_canary, mine as mine_as_canary, round as round_as_canary,
     send as send_as_canary, subscribe as subscribe_as_canary,
 };
+pub use firewall::leave_firewalls;
 pub use grants::{GrantReport, GrantRequest, Holds};
 pub use inbound::{InterfaceReport, inbound_limits};
 pub use ledger::{

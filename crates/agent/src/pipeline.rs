@@ -31,6 +31,7 @@ use crate::{
     contacts::Contacts,
     describe,
     egress::Refusals,
+    firewall::Changes,
     inbound::Inbound,
     kept::Ended,
     ledger::Ledger,
@@ -87,6 +88,8 @@ pub struct Pipeline {
     pub(crate) pool_refusals: Mutex<Refusals>,
     /// What the guard `inbound` knows.
     pub(crate) inbound: Inbound,
+    /// Bans that firewalls are to be told of.
+    pub(crate) firewall: Changes,
     /// The log of first contacts.
     pub(crate) contacts: Contacts,
     /// Ban lists in force.

@@ -1,6 +1,7 @@
 //! From raw settings to a policy: everything that is wrong is told at once, with its line.
 
 pub(crate) mod egress;
+mod firewall;
 pub(crate) mod inbound;
 mod listen;
 mod outbound;

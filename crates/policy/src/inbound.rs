@@ -6,6 +6,8 @@ use hayward_model::Mode;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::Output;
+
 /// The `inbound` guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboundSettings {
@@ -41,6 +43,8 @@ pub struct InboundSettings {
     pub ban_private: bool,
     /// A ban cuts what this host opened too.
     pub cut_replies: bool,
+    /// Sets of the operator's own firewall, into which bans are entered.
+    pub outputs: Vec<Output>,
 }
 
 /// Interfaces by what they are called, or that of the default route.

@@ -7,6 +7,7 @@ mod check;
 mod destinations;
 mod egress;
 mod entry;
+mod firewall;
 mod guards;
 mod inbound;
 mod labels;
@@ -14,6 +15,7 @@ mod outbound;
 mod pool;
 mod quantity;
 mod raw;
+mod raw_firewall;
 mod reference;
 mod scope;
 mod selector;
@@ -25,6 +27,7 @@ pub use check::egress::is_default_never;
 pub use destinations::{destinations, spelled};
 pub use egress::{BanSettings, Between, EgressList, EgressPolicy, EgressSettings, Reach};
 pub use entry::{Entries, Entry, NamedEntry};
+pub use firewall::{AddressFamily, FirewallSet, Output};
 pub use inbound::{Attach, InboundProfile, InboundSettings, InterfaceSelector, PortLimit};
 pub use outbound::{
     ContactLogSettings, DestinationLimit, OutboundProfile, OutboundSettings, PacketSockets,

@@ -12,6 +12,7 @@ use serde::{
 
 use crate::{
     Attach, Between, EgressPolicy, InboundProfile, OutboundProfile, PacketSockets, RandomxEvidence,
+    raw_firewall::RawOutput,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -315,6 +316,7 @@ pub(crate) struct RawInbound {
     pub(crate) never: Option<Vec<Spanned<String>>>,
     pub(crate) ban_private: Option<Spanned<bool>>,
     pub(crate) cut_replies: Option<Spanned<bool>>,
+    pub(crate) outputs: Option<Vec<Spanned<RawOutput>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

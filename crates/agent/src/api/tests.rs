@@ -64,6 +64,7 @@ pub(crate) fn agent(folder: &Path) -> Arc<Agent> {
             pool_refusals: Mutex::default(),
             refusals: Mutex::default(),
             inbound: crate::inbound::Inbound::default(),
+            firewall: crate::firewall::Changes::default(),
             contacts: crate::contacts::Contacts::below(folder, folder),
             bans: std::sync::Mutex::default(),
             ledger: crate::ledger::Ledger::beside(folder).0,

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, HashSet};
 
 use hayward_kernel::{Hook, KernelError};
-use hayward_policy::{Attach, InterfaceSelector};
+use hayward_policy::{Attach, InboundSettings, InterfaceSelector};
 use serde::{Deserialize, Serialize};
 
 use super::links::Links;
+use crate::firewall::TablePlan;
 
 /// An interface that settings mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceReport {
     /// What it is called; where there is none, what settings call it.
     pub name: String,
-    /// By what its packets are seen: `tc`, `xdp-native` or `xdp-generic`; none where they are not.
+    /// By what its packets are seen: `tc`, `xdp-native` or `xdp-generic`; by `nftables` they are only dropped. None where they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
     /// Why they are not, and what to do.
@@ -127,6 +128,45 @@ pub(crate) fn reports(
     all
 }
 
+/// What stands for a hook where a table drops.
+pub(crate) const TABLE: &str = "nftables";
+
+/// Where a table of nftables is to drop: where settings say so, or where there is a program at none of the interfaces.
+pub(crate) fn table_plan(
+    settings: &InboundSettings,
+    selection: &Selection,
+    looked: &BTreeMap<u32, Result<Hook, KernelError>>,
+) -> Option<TablePlan> {
+    let why = match settings.attach {
+        Attach::Nftables => "`attach: nftables` is set".to_owned(),
+        Attach::Auto => {
+            let mut failures = selection.wanted.iter().map(|(number, name)| {
+                let error = looked.get(number)?.as_ref().err()?;
+                Some(format!("no program can be attached at {name}: {error}"))
+            });
+            failures.by_ref().collect::<Option<Vec<_>>>()?.join("; ")
+        }
+        _ => return None,
+    };
+    let interfaces = selection.wanted.values().cloned().collect();
+    (!selection.wanted.is_empty()).then_some(TablePlan {
+        interfaces,
+        cut_replies: settings.cut_replies,
+        why,
+    })
+}
+
+/// Has reports of interfaces without a program say that a table drops there.
+pub(crate) fn by_table(reports: &mut [InterfaceReport], plan: &TablePlan) {
+    for report in reports
+        .iter_mut()
+        .filter(|it| plan.interfaces.contains(&it.name))
+    {
+        report.hook = Some(TABLE.to_owned());
+        report.reason = None;
+    }
+}
+
 /// Of what is wanted and was not tried.
 const NOT_YET: &str =
     "it is not looked at yet; restart the agent, and report it with `hayward support` if it stays";
@@ -153,7 +193,7 @@ pub(crate) fn shortfall(reports: &[InterfaceReport]) -> Option<String> {
 /// Where it looks, for one line of the status.
 pub(crate) fn in_words(reports: &[InterfaceReport]) -> String {
     let seen = reports.iter().filter_map(|report| {
-        let hook = report.hook.as_ref()?;
+        let hook = report.hook.as_ref().filter(|hook| *hook != TABLE)?;
         Some(format!("{} by {hook}", report.name))
     });
     let seen: Vec<String> = seen.collect();

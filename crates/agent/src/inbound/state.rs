@@ -8,6 +8,8 @@ use std::{
 
 use ipnet::IpNet;
 
+use crate::firewall::TablePlan;
+
 use super::{
     interfaces::InterfaceReport, links::Links, never::Never, peers::Peers, recorded::Recorded,
 };
@@ -23,6 +25,8 @@ pub(crate) struct Inbound {
     /// A copy, for those who ask while it is written.
     never: RwLock<Never>,
     pub(crate) recorded: Mutex<Recorded>,
+    /// A table of nftables drops in place of programs, where there is a plan of it.
+    pub(crate) table: Mutex<Option<TablePlan>>,
     /// What keeps it from its work, by what it is about.
     problems: Mutex<BTreeMap<&'static str, String>>,
 }

@@ -13,10 +13,13 @@ use std::{
 };
 
 use hayward_model::{Guard, GuardStatus, Mode};
+use hayward_policy::Attach;
 use ipnet::IpNet;
 
 use super::{
-    interfaces::{InterfaceReport, hooks, in_words, reports, select, shortfall},
+    interfaces::{
+        InterfaceReport, TABLE, by_table, hooks, in_words, reports, select, shortfall, table_plan,
+    },
     links::Watched,
     never,
     peers::INTERVAL,
@@ -59,7 +62,7 @@ impl Agent {
             }
             agent.look_again_where_it_failed();
         })?;
-        let mut threads = vec![interfaces, peers];
+        let mut threads = vec![interfaces, peers, self.start_firewall(stop)?];
         if let Some(scanblocker) = self.scanblocker.clone() {
             let thread = compat::tell_contacts(self.clone(), scanblocker, stop.clone())?;
             threads.push(thread);
@@ -134,7 +137,11 @@ impl Agent {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let (ipv4, ipv6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
         let uplinks: HashSet<&str> = uplinks(&ipv4, &ipv6).collect();
-        let links = self.pipeline.inbound.links();
+        let mut links = self.pipeline.inbound.links();
+        if policy.inbound.attach == Attach::Nftables {
+            // A table does not care what its packets come in.
+            links.values_mut().for_each(|link| link.ethernet = true);
+        }
         let selection = select(&policy.inbound.interfaces, &links, &uplinks);
         let hooks = hooks(policy.inbound.attach);
         let wanted = selection.wanted.keys();
@@ -144,14 +151,19 @@ impl Agent {
             tracing::error!("{error}");
             BTreeMap::new()
         });
-        let reports = reports(selection, looked);
+        let plan = table_plan(&policy.inbound, &selection, &looked);
+        let mut reports = reports(selection, looked);
+        if let Some(plan) = &plan {
+            by_table(&mut reports, plan);
+        }
+        *lock(&self.pipeline.inbound.table) = plan;
         tell_changes(&known, &reports);
         *known = reports;
     }
 
     /// What kept it from looking at an interface may be gone, and tells nobody.
     fn look_again_where_it_failed(&self) {
-        let failed = shortfall(&lock(&self.pipeline.inbound.reports)).is_some();
+        let failed = self.inbound_shortfall().is_some();
         if failed {
             self.look_at_interfaces();
         }
@@ -199,7 +211,7 @@ impl Agent {
         // The ledger writes them, with whom operators allow.
         let written = self.pipeline.ledger.set_never(named);
         let problem = written.as_ref().err().map(|error| {
-            format!("{error}: whom this host cannot do without may be banned; run `hayward off inbound` until it can be written")
+            format!("{error}: whom this host cannot do without may be banned; run `hayward off --guard inbound` until it can be written")
         });
         inbound.note("never", problem);
         spared.written = written.ok().map(|()| nets);
@@ -216,7 +228,19 @@ impl Agent {
 
     /// Why it does not look where settings want it to.
     pub(crate) fn inbound_shortfall(&self) -> Option<String> {
-        shortfall(&lock(&self.pipeline.inbound.reports))
+        let table = lock(&self.pipeline.inbound.table).clone();
+        let shortfall = shortfall(&lock(&self.pipeline.inbound.reports));
+        let Some(table) = table else {
+            return shortfall;
+        };
+        let names: Vec<&str> = table.interfaces.iter().map(String::as_str).collect();
+        let names = names.join(", ");
+        let more = shortfall.map(|more| format!("; {more}"));
+        let more = more.unwrap_or_default();
+        Some(format!(
+            "blocks by nftables at {names} and sees no scans: {}{more}",
+            table.why
+        ))
     }
 
     /// The status of the guard where its interfaces are all seen, and what is said beside it.
@@ -241,6 +265,12 @@ impl Agent {
 fn tell_changes(before: &[InterfaceReport], after: &[InterfaceReport]) {
     for report in after.iter().filter(|report| !before.contains(report)) {
         match (&report.hook, &report.reason) {
+            (Some(hook), _) if hook == TABLE => {
+                tracing::warn!(
+                    "inbound drops at {} by nftables, and sees no scans",
+                    report.name
+                );
+            }
             (Some(hook), _) => tracing::info!("inbound looks at {} by {hook}", report.name),
             (None, reason) => {
                 let reason = reason.as_deref().unwrap_or_default();

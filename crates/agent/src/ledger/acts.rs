@@ -162,7 +162,8 @@ impl Agent {
         let pins = Pins::new(&policy.pins);
         let ledger = &self.pipeline.ledger;
         ledger.attach_never(InboundNever::open(&pins)?)?;
-        let attached = ledger.attach(InboundBans::open(&pins, policy.inbound.ipv6_prefix)?);
+        let map = InboundBans::open(&pins, policy.inbound.ipv6_prefix)?;
+        let attached = ledger.attach(self.followed(map));
         if attached.taken_up + attached.removed > 0 {
             tracing::info!(
                 "{} bans were restored, {} that the kernel made meanwhile taken up, and {} that are not known removed",

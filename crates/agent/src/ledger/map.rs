@@ -19,6 +19,8 @@ pub(crate) trait BanMap: Send + std::fmt::Debug {
     fn remove(&mut self, net: IpNet) -> Result<bool, KernelError>;
     fn get(&self, net: IpNet) -> Result<Option<KernelBan>, KernelError>;
     fn all(&self) -> Vec<KernelBan>;
+    /// Is told of a ban that the kernel has made by itself.
+    fn noticed(&mut self, _net: IpNet, _time: Duration, _strength: BanStrength) {}
 }
 
 impl BanMap for InboundBans {

@@ -261,12 +261,29 @@ fn remove(path: PathBuf, report: &mut Report) -> Result<(), Failure> {
 }
 
 fn remove_pins(config: &ConfigArgument) -> Result<(String, usize), Failure> {
-    let pins = Pins::new(Policy::load(config.file().as_deref())?.pins);
+    let policy = Policy::load(config.file().as_deref())?;
+    let pins = Pins::new(&policy.pins);
     let folder = pins.folder().display().to_string();
     if pins.in_use() {
         return Err(Failure::Kernel(format!(
             "an agent is running with the pins in {folder}: stop it first (systemctl stop hayward)"
         )));
     }
-    Ok((folder, hayward_kernel::uninstall(&pins)?))
+    let removed = hayward_kernel::uninstall(&pins)?;
+    leave_firewalls(&policy)?;
+    Ok((folder, removed))
+}
+
+/// What cannot be taken out of a set of the operator's is said, and ends by itself.
+fn leave_firewalls(policy: &Policy) -> Result<(), Failure> {
+    let left = hayward_agent::leave_firewalls(policy);
+    let problems = left.map_err(|error| {
+        Failure::Kernel(format!(
+            "the table of nftables cannot be removed, and goes on dropping: {error}"
+        ))
+    })?;
+    for problem in problems {
+        eprintln!("{}", show::printable(&problem));
+    }
+    Ok(())
 }

@@ -61,6 +61,7 @@ impl Checker {
             never: self.entries(raw.never, &[], net_of),
             ban_private: raw.ban_private.is_some_and(|set| set.value),
             cut_replies: raw.cut_replies.is_some_and(|set| set.value),
+            outputs: self.outputs(raw.outputs),
         }
     }
 
@@ -151,5 +152,6 @@ pub(super) fn no_inbound() -> InboundSettings {
         never: Vec::new(),
         ban_private: false,
         cut_replies: false,
+        outputs: Vec::new(),
     }
 }

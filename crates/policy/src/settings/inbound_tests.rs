@@ -57,6 +57,22 @@ fn each_error_says_what_to_do() {
             "`soon` is no duration",
         ),
         (
+            "guards: {inbound: {interfaces: [e], outputs: [{nftables: banned}]}}\n",
+            "`banned` is no set of nftables",
+        ),
+        (
+            "guards: {inbound: {interfaces: [e], outputs: [{ipset: {ipv4: a b}}]}}\n",
+            "`a b` is no name of a set of ipset",
+        ),
+        (
+            "guards: {inbound: {interfaces: [e], outputs: [{}]}}\n",
+            "an entry of `outputs` names no set, or two",
+        ),
+        (
+            "guards: {inbound: {interfaces: [e], outputs: [{ipset: a}, {ipset: a}]}}\n",
+            "`a` is named twice in `outputs`",
+        ),
+        (
             "guards: {inbound: {interfaces: [e], ipv6_prefix: 63}}\n",
             "`ipv6_prefix: 63` tells no sources apart",
         ),
@@ -175,5 +191,21 @@ fn scanblockers_lines_and_its_metric_are_there_where_settings_say_so() {
     assert!(
         problems.contains("write one such as 0.0.0.0:8080"),
         "{problems}"
+    );
+}
+
+#[test]
+fn sets_of_a_firewall_are_named_for_one_family_or_for_both() {
+    let text = "guards: {inbound: {interfaces: [e], outputs: [{ipset: banned}, {nftables: {ipv4: inet f four, ipv6: inet f six}}]}}";
+    let outputs = Policy::parse("h.yaml", text).expect("good").inbound.outputs;
+    let named = |output: &crate::Output| (output.set.to_string(), output.family);
+    let named: Vec<_> = outputs.iter().map(named).collect();
+    assert_eq!(
+        named,
+        [
+            ("banned".to_owned(), None),
+            ("inet f four".to_owned(), Some(crate::AddressFamily::Ipv4)),
+            ("inet f six".to_owned(), Some(crate::AddressFamily::Ipv6)),
+        ]
     );
 }
