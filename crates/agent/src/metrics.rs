@@ -60,6 +60,12 @@ impl Agent {
             let guard = Guard::Inbound;
             let unrecorded = self.pipeline.inbound.unrecorded();
             metrics.set_events_lost(guard, "unrecorded", unrecorded);
+            metrics.set_checked(guard, counters.inbound_contacts);
+            metrics.set_denied(guard, counters.inbound_dropped);
+            metrics.set_events_lost(guard, "ring-full", counters.inbound_lost);
+            metrics.set_events_lost(guard, "no-room", counters.inbound_no_room);
+            metrics.set_events_lost(guard, "log-ring-full", counters.inbound_log_lost);
+            metrics.set_sources_evicted(counters.inbound_evicted);
             let guard = Guard::Pool;
             metrics.set_checked(guard, counters.pool_checked);
             metrics.set_denied(guard, counters.pool_denied);
@@ -67,6 +73,9 @@ impl Agent {
             metrics.set_events_lost(guard, "no-room", counters.pool_no_room);
             let lists = self.ban_lists().unwrap_or_default().into_iter();
             metrics.set_banned(lists.map(|list| (list.name, list.refused)));
+        }
+        for (strength, origin, count) in self.pipeline.ledger.tally() {
+            metrics.set_bans(strength, origin, count);
         }
         let undecodable = self
             .pipeline

@@ -147,9 +147,18 @@ impl PacketTrial {
 
     /// What was told since this was last asked.
     pub fn events(&self) -> Result<Vec<Event>, KernelError> {
+        self.told_by(self.events)
+    }
+
+    /// The first contacts that the programs of the guard `inbound` have logged since this was last asked.
+    pub fn contacts(&self) -> Result<Vec<Event>, KernelError> {
+        self.told_by("inbound_log")
+    }
+
+    fn told_by(&self, ring: &str) -> Result<Vec<Event>, KernelError> {
         let events = RefCell::new(Vec::new());
         let take = |bytes: &[u8]| events.borrow_mut().extend(decode(bytes));
-        let stream = EventStream::open(vec![self.map(self.events)?], take)?;
+        let stream = EventStream::open(vec![self.map(ring)?], take)?;
         stream.drain(usize::MAX)?;
         drop(stream);
         Ok(events.into_inner())

@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn decoding_arbitrary_bytes_never_panics() {
         // Behind a header that is right, so that most of it is read as fields.
-        let bytes = (vec(any::<u8>(), 0..2500), 0..8u32, 0..7u32);
+        let bytes = (vec(any::<u8>(), 0..2500), 0..10u32, 0..7u32);
         throw(1000, &bytes, |(mut bytes, kind, verdict)| {
             if kind > 0 && bytes.len() >= 8 {
                 bytes[..4].copy_from_slice(&kind.to_ne_bytes());

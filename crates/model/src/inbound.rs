@@ -185,6 +185,20 @@ pub enum BanOrigin {
     Import,
 }
 
+impl BanOrigin {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Scan, Self::Operator, Self::Import];
+
+    /// As metrics and lists spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Operator => "operator",
+            Self::Import => "import",
+        }
+    }
+}
+
 /// What is dropped of a banned source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -193,6 +207,19 @@ pub enum BanStrength {
     Full,
     /// First contacts: what is open goes on.
     Soft,
+}
+
+impl BanStrength {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Soft];
+
+    /// As metrics and lists spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Soft => "soft",
+        }
+    }
 }
 
 /// Such a prefix of an IPv6 address, or of an IPv4 one where it is `::ffff:0:0/96` or longer.

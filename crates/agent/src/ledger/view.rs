@@ -66,6 +66,23 @@ impl Ledger {
         self.lock().book.ban_count()
     }
 
+    /// How many bans of each strength and origin the ledger holds. Those that only the kernel has are not looked for: whoever asks
+    /// for metrics asks often.
+    pub fn tally(&self) -> Vec<(BanStrength, BanOrigin, usize)> {
+        let now = Timestamp::now();
+        let mut counts = [[0; BanOrigin::ALL.len()]; BanStrength::ALL.len()];
+        for ban in self.lock().book.bans().filter(|ban| ban.holds(now)) {
+            counts[ban.strength as usize][ban.origin as usize] += 1;
+        }
+        let mut tally = Vec::new();
+        for (strength, counts) in BanStrength::ALL.into_iter().zip(counts) {
+            for (origin, count) in BanOrigin::ALL.into_iter().zip(counts) {
+                tally.push((strength, origin, count));
+            }
+        }
+        tally
+    }
+
     /// All that is known of an address.
     ///
     /// # Errors

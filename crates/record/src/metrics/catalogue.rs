@@ -35,8 +35,12 @@ catalogue! {
         "Connects, sends and packets that were refused";
     BANNED: "counter" "hayward_banned_total" ["list"]
         "Of those, what a ban list refused, by the list's path (64 at most)";
+    BANS: "gauge" "hayward_bans" ["strength", "origin"]
+        "Bans of the guard inbound that its ledger holds, by strength (full or soft) and origin (scan, operator or import); those that the kernel makes for a moment, of sources that may be made up, are not among them";
+    SOURCES_EVICTED: "counter" "hayward_inbound_sources_evicted_total" []
+        "Sources that the guard inbound forgot since others took their places: many in a flood of made-up sources";
     VERDICTS: "counter" "hayward_verdicts_total" ["guard", "action"]
-        "Verdicts by what was done: killed, observed, spared, missed, answered (by what is done to the workload) or cleared";
+        "Verdicts by what was done: killed, denied, banned, observed, spared, missed, answered (by what is done to the workload) or cleared";
     RULE_VERDICTS: "counter" "hayward_rule_verdicts_total" ["guard", "rule", "action"]
         "Verdicts by rule and what was done; rules past the first 200 seen are counted as other";
     ANSWERS: "counter" "hayward_answers_total" ["guard", "action"]

@@ -3,6 +3,7 @@
 //! Labels are bounded: guards, actions, statuses and causes are fixed words, targets are what settings name, and of rules the
 //! first 200 have their own series. Counters that the kernel keeps are set to the kernel's totals, so they go on across restarts of the agent.
 
+mod bans;
 mod catalogue;
 mod text;
 
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hayward_model::{Guard, GuardStatus, Record};
+use hayward_model::{Evidence, Guard, GuardStatus, Record};
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -22,6 +23,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::Cause;
 
+use bans::OfBan;
 use catalogue::Description;
 pub use catalogue::reference;
 
@@ -100,6 +102,8 @@ pub struct Metrics {
     checked: Family<OfGuard, Counter>,
     denied: Family<OfGuard, Counter>,
     banned: Family<OfList, Counter>,
+    bans: Family<OfBan, Gauge>,
+    sources_evicted: Counter,
     judged: Family<OfGuard, Counter>,
     judge_seconds: Family<OfGuard, Seconds>,
     verdicts: Family<OfAction, Counter>,
@@ -152,6 +156,12 @@ impl Metrics {
             checked: register(&mut registry, &catalogue::CHECKED, Family::default()),
             denied: register(&mut registry, &catalogue::DENIED, Family::default()),
             banned: register(&mut registry, &catalogue::BANNED, Family::default()),
+            bans: register(&mut registry, &catalogue::BANS, bans::all()),
+            sources_evicted: register(
+                &mut registry,
+                &catalogue::SOURCES_EVICTED,
+                Counter::default(),
+            ),
             judged: register(&mut registry, &catalogue::JUDGED, Family::default()),
             judge_seconds: register(&mut registry, &catalogue::JUDGE_SECONDS, Family::default()),
             verdicts: register(&mut registry, &catalogue::VERDICTS, Family::default()),
@@ -340,7 +350,9 @@ impl Metrics {
                 .get_or_create(&OfAction { guard, action })
                 .inc();
         }
-        if record.process.is_none() {
+        // Whoever probes this host from outside is no process of it.
+        let inbound = |evidence: &Evidence| evidence.inbound.is_some();
+        if record.process.is_none() && !record.evidence.as_ref().is_some_and(inbound) {
             return;
         }
         self.verdicts

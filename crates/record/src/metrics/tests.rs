@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use hayward_model::Action;
+use hayward_model::{Action, BanOrigin, BanStrength};
 
 use super::*;
 use crate::journal::samples;
@@ -25,6 +25,8 @@ fn filled() -> Metrics {
     metrics.count(&samples::killed(1, "xmrig", "w"));
     metrics.count_journal_record();
     metrics.count_journal_error("no-space");
+    metrics.set_bans(BanStrength::Soft, BanOrigin::Import, 12);
+    metrics.set_sources_evicted(9);
     metrics.count_told("hooks.example", "queue-full", 5);
     metrics.set_journal_bytes(4_096);
     metrics
@@ -49,6 +51,9 @@ fn every_value_is_shown() {
         r#"hayward_rule_generation{guard="command"} 7"#,
         r#"hayward_verdicts_total{guard="command",action="killed"} 1"#,
         r#"hayward_rule_verdicts_total{guard="command",rule="xmrig",action="killed"} 1"#,
+        r#"hayward_bans{strength="soft",origin="import"} 12"#,
+        r#"hayward_bans{strength="full",origin="scan"} 0"#,
+        "hayward_inbound_sources_evicted_total 9",
         "hayward_journal_bytes 4096",
         r#"hayward_journal_errors_total{cause="no-space"} 1"#,
         "hayward_journal_records_total 1",
