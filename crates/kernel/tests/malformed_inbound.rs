@@ -98,7 +98,7 @@ mod tests {
                 let comes_in = self.offline.arrive(self.now(), &Packet { bytes, length });
                 let events = self.offline.events().into_iter();
                 let events = events.map(|event| event.expect("an event"));
-                let read = events.filter_map(contact).last();
+                let read = events.filter_map(contact).next_back();
                 assert_eq!(outcome, Outcome { comes_in, read });
             }
             self.contacts += u64::from(outcome.read.is_some());
@@ -135,7 +135,7 @@ mod tests {
 
     fn logged(trial: &PacketTrial) -> Option<Reading> {
         let contacts = trial.contacts().expect("a ring").into_iter();
-        contacts.filter_map(contact).last()
+        contacts.filter_map(contact).next_back()
     }
 
     fn kind_of(frame: &[u8]) -> u16 {

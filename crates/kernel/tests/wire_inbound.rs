@@ -253,7 +253,7 @@ mod tests {
         let bytes = (vec(any::<u8>(), 0..400), 8..10u32, 0..10u32, 0..6u32);
         throw(2000, &bytes, |(mut bytes, kind, second, limit)| {
             if bytes.len() >= EVENT_BYTES {
-                put(&mut bytes, 64, &[96 + (second as u8), 0, 0, 0]);
+                put(&mut bytes, 64, &(96 + second).to_ne_bytes());
                 put(&mut bytes, 72, &limit.to_ne_bytes());
             }
             if bytes.len() >= 8 {
