@@ -132,6 +132,13 @@ impl Front {
         self.host.spawn_by(&["nsenter", &network]);
     }
 
+    /// Starts the agent on the host by such a command, which runs the rest of its arguments, and does not wait.
+    pub fn spawn_by(&mut self, command: &[&str]) {
+        let network = self.network.path();
+        let whole = [&["nsenter", &network], command].concat();
+        self.host.spawn_by(&whole);
+    }
+
     /// A command line on the host.
     pub fn here(&self, line: &str) -> Output {
         self.network.run(line)
