@@ -134,14 +134,13 @@ impl Front {
 
     /// The same with further environment variables.
     pub fn spawn_with(&mut self, variables: &[(&str, &str)]) {
-        let network = self.network.path();
         let variables = variables
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
         let variables: Vec<String> = variables.collect();
-        let mut launcher = vec!["nsenter", network.as_str(), "env"];
+        let mut launcher = vec!["env"];
         launcher.extend(variables.iter().map(String::as_str));
-        self.host.spawn_by(&launcher);
+        self.spawn_by(&launcher);
     }
 
     /// Starts another agent on the host, and does not wait.
@@ -155,6 +154,13 @@ impl Front {
         let mut words = link.split_whitespace();
         words.find(|word| *word == "link/ether");
         words.next().expect("an address").to_owned()
+    }
+
+    /// Starts the agent on the host by such a command, which runs the rest of its arguments, and does not wait.
+    pub fn spawn_by(&mut self, command: &[&str]) {
+        let network = self.network.path();
+        let whole = [&["nsenter", &network], command].concat();
+        self.host.spawn_by(&whole);
     }
 
     /// A command line on the host.

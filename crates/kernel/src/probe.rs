@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
+    InboundLimits, PacketTrial,
     object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, POOL, RANDOMX, SCOPE, Variant},
     packet_socket, table,
 };
@@ -26,6 +27,16 @@ pub fn probe() -> Vec<Feature> {
         cgroup2(),
         loads("command", &COMMAND),
         loads("egress", &EGRESS),
+        judges_arrivals(
+            "xdp",
+            "on_inbound_packet",
+            "the guard inbound can look at packets before the network stack: `attach: native` or `generic`",
+        ),
+        judges_arrivals(
+            "tc",
+            "on_inbound_frame",
+            "the guard inbound can look at packets by a classifier: `attach: auto` or `tc`",
+        ),
         loads("outbound", &OUTBOUND),
         loads("pool", &POOL),
         loads("randomx", &RANDOMX),
@@ -104,6 +115,22 @@ fn loads(name: &'static str, programs: &'static Embedded) -> Feature {
             name,
             present: false,
             detail: error.to_string(),
+        },
+    }
+}
+
+/// Whether a program of the guard `inbound` loads and runs, on a frame that is made up and at no interface. Whether a driver takes
+/// XDP shows only where it is attached.
+fn judges_arrivals(name: &'static str, program: &str, detail: &str) -> Feature {
+    const FRAME: [u8; 64] = [0; 64];
+    let trial = PacketTrial::inbound(&InboundLimits::DEFAULT);
+    let answer = trial.and_then(|mut trial| trial.run(program, &FRAME));
+    Feature {
+        name,
+        present: answer.is_ok(),
+        detail: match answer {
+            Ok(_) => detail.to_owned(),
+            Err(error) => error.to_string(),
         },
     }
 }

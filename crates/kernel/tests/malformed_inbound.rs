@@ -34,7 +34,6 @@ mod tests {
     /// Who sends it to whom, from which port to which, and how.
     type Reading = (IpAddr, u16, IpAddr, u16, ProbeKind);
 
-    /// The programs, three times.
     struct Three {
         packet: PacketTrial,
         classifier: PacketTrial,
@@ -43,7 +42,6 @@ mod tests {
         begun: Instant,
     }
 
-    /// What became of a frame.
     #[derive(Debug, PartialEq)]
     struct Outcome {
         comes_in: bool,
