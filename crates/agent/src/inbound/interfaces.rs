@@ -290,4 +290,28 @@ mod tests {
         assert_eq!(hooks(Attach::Native), [Hook::Native]);
         assert_eq!(hooks(Attach::Generic), [Hook::Generic]);
     }
+
+    #[test]
+    fn a_table_drops_where_settings_say_so_or_no_program_can_be_attached_at_all() {
+        let settings = |attach: &str| {
+            let text = format!("guards: {{inbound: {{interfaces: [e], attach: {attach}}}}}");
+            let policy = hayward_policy::Policy::parse("h.yaml", &text);
+            policy.expect("good settings").inbound
+        };
+        let selection = Selection {
+            wanted: [(2, "eth0".to_owned()), (3, "ens4".to_owned())].into(),
+            unseen: Vec::new(),
+        };
+        let failed = || Err(KernelError::XdpTaken);
+        let none = BTreeMap::from([(2, failed()), (3, failed())]);
+        let one = BTreeMap::from([(2, failed()), (3, Ok(Hook::Tc))]);
+        let plan = |attach, looked| table_plan(&settings(attach), &selection, looked);
+        let table = plan("auto", &none).expect("a table");
+        assert!(table.interfaces.contains("eth0") && table.why.contains("at ens4: "));
+        assert_eq!(plan("auto", &one), None);
+        assert_eq!(plan("tc", &none), None);
+        assert!(plan("nftables", &one).is_some());
+        let nothing = Selection::default();
+        assert_eq!(table_plan(&settings("auto"), &nothing, &none), None);
+    }
 }
