@@ -238,13 +238,13 @@ static __noinline bool note_answer(struct inbound_scratch *scratch, u8 transport
 	struct inbound_service service = service_of(scratch->arrival.source, port, transport);
 	u64 *known = bpf_map_lookup_elem(&inbound_served, &service);
 
-	/* Whoever came had its answer counted then. */
+	/* Whoever came while the port was not known to answer is still to get what it counts. */
+	take_answer(scratch, port, NO_PROBE, transport, 0, now);
+	take_outcome(&scratch->attempt, &scratch->limits, &scratch->result);
 	if (known && *known) {
 		*known = now;
 		return true;
 	}
-	take_answer(scratch, port, NO_PROBE, transport, 0, now);
-	take_outcome(&scratch->attempt, &scratch->limits, &scratch->result);
 	/* Of UDP, it may as well be this host that begins. */
 	if (transport == IPPROTO_UDP && !scratch->result.is_known)
 		return false;

@@ -110,9 +110,18 @@ pub enum KernelError {
 impl KernelError {
     /// The same of programs on sockets and packets, for which the kernel wants more.
     pub(crate) fn on_cgroups(self) -> Self {
+        self.with_network("on cgroups")
+    }
+
+    /// The same of programs on network devices.
+    pub(crate) fn on_network(self) -> Self {
+        self.with_network("on network devices")
+    }
+
+    fn with_network(self, place: &str) -> Self {
         match self {
             Self::NoPrivileges { what } => Self::NoPrivileges {
-                what: format!("{what} on cgroups, for which CAP_NET_ADMIN is needed too"),
+                what: format!("{what} {place}, for which CAP_NET_ADMIN is needed too"),
             },
             other => other,
         }

@@ -41,8 +41,9 @@ impl Inbound {
         pins: &Pins,
         instance: u64,
     ) -> Result<Self, KernelError> {
+        let programs = Programs::load(&INBOUND, variants, pins, instance, &[]);
         Ok(Self {
-            programs: Programs::load(&INBOUND, variants, pins, instance, &[])?,
+            programs: programs.map_err(KernelError::on_network)?,
             devices: BTreeMap::new(),
         })
     }

@@ -203,6 +203,24 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_who_come_before_the_first_answer_gets_its_own() {
+        let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
+        let sources = ["203.0.113.7", "203.0.113.8", SCANNER];
+        for port in 1..=20 {
+            for from in sources {
+                assert!(
+                    host.arrives(&way(from, HOST, port).tcp(SYN)),
+                    "{from} {port}"
+                );
+            }
+            for from in sources {
+                host.leaves(&way(from, HOST, port).back().tcp(SYN | ACK));
+            }
+        }
+        assert_eq!(host.found(), []);
+    }
+
+    #[test]
     fn answers_to_what_the_host_has_begun_and_to_what_others_sent_in_its_name_are_no_probes() {
         let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
         for port in 1..=100 {
