@@ -88,7 +88,7 @@ static __always_inline void set_case(struct inbound_case *about, u32 is_ipv4, u3
 }
 
 /* Somebody gets in touch. Returns whether the packet is dropped. A function of its own, since few packets come here. */
-static __noinline bool take_first_contact(struct inbound_scratch *scratch, u32 device, u64 now)
+static __noinline bool take_first_contact(struct inbound_scratch *scratch, u32 device)
 {
 	const struct arrival *arrival = &scratch->arrival;
 	struct inbound_attempt *attempt = &scratch->attempt;
@@ -96,8 +96,10 @@ static __noinline bool take_first_contact(struct inbound_scratch *scratch, u32 d
 	struct inbound_case *about = &scratch->about;
 	struct inbound_service service;
 	u32 together;
+	u64 now;
 
-	read_inbound_limits(&scratch->limits, now);
+	read_inbound_limits(&scratch->limits);
+	now = scratch->limits.now;
 	set_attempt(attempt, arrival->target, arrival->port, arrival->kind,
 		    arrival->kind == PROBE_PING ? IPPROTO_ICMP : arrival->protocol, &scratch->limits);
 	attempt->source[0] = arrival->source[0];
@@ -135,9 +137,10 @@ static __noinline bool take_first_contact(struct inbound_scratch *scratch, u32 d
 }
 
 /* Somebody answers what this host has not asked. */
-static __always_inline void note_unasked(const struct arrival *arrival, u64 now)
+static __always_inline void note_unasked(const struct arrival *arrival)
 {
 	struct inbound_flow flow;
+	u64 now = now_ns();
 
 	if (is_opened(arrival))
 		return;
@@ -155,7 +158,6 @@ static __always_inline bool arrive(struct inbound_scratch *scratch, u32 device)
 {
 	const struct arrival *arrival = &scratch->arrival;
 	struct inbound_ban *ban = ban_of(arrival);
-	u64 now;
 
 	if (ban && !comes_in(arrival, ban)) {
 		ban->dropped++;
@@ -163,16 +165,14 @@ static __always_inline bool arrive(struct inbound_scratch *scratch, u32 device)
 		return true;
 	}
 	/* As nearly all are. */
-	if (arrival->kind == NO_PROBE && !is_answer_to_syn(arrival))
-		return false;
-	now = now_ns();
 	if (arrival->kind == NO_PROBE) {
-		note_unasked(arrival, now);
+		if (is_answer_to_syn(arrival))
+			note_unasked(arrival);
 		return false;
 	}
 	if (is_for_many(arrival->target) || (arrival->kind == PROBE_UDP && is_opened(arrival)))
 		return false;
-	if (!take_first_contact(scratch, device, now))
+	if (!take_first_contact(scratch, device))
 		return false;
 	count(COUNT_INBOUND_DROPPED, 1);
 	return true;
@@ -211,12 +211,12 @@ int on_inbound_frame(struct __sk_buff *frame)
 }
 
 /* What leaves, seen from the other end: who gets it is the source. */
-static __always_inline void take_answer(struct inbound_scratch *scratch, u16 port, u8 kind, u8 transport, u32 device, u64 now)
+static __always_inline void take_answer(struct inbound_scratch *scratch, u16 port, u8 kind, u8 transport, u32 device)
 {
 	const struct arrival *answer = &scratch->arrival;
 	struct inbound_attempt *attempt = &scratch->attempt;
 
-	read_inbound_limits(&scratch->limits, now);
+	read_inbound_limits(&scratch->limits);
 	set_attempt(attempt, answer->source, port, kind, transport, &scratch->limits);
 	attempt->source[0] = answer->target[0];
 	attempt->source[1] = answer->target[1];
@@ -239,7 +239,7 @@ static __noinline bool note_answer(struct inbound_scratch *scratch, u8 transport
 	u64 *known = bpf_map_lookup_elem(&inbound_served, &service);
 
 	/* Whoever came while the port was not known to answer is still to get what it counts. */
-	take_answer(scratch, port, NO_PROBE, transport, 0, now);
+	take_answer(scratch, port, NO_PROBE, transport, 0);
 	take_outcome(&scratch->attempt, &scratch->limits, &scratch->result);
 	if (known && *known) {
 		*known = now;
@@ -263,7 +263,7 @@ static __noinline void take_refusal(struct inbound_scratch *scratch, u32 device,
 	if (bpf_map_lookup_elem(&inbound_opened, &flow) || bpf_map_lookup_elem(&inbound_unasked, &flow) ||
 	    is_served(&service))
 		return;
-	take_answer(scratch, answer->source_port, PROBE_ACK, IPPROTO_TCP, device, now);
+	take_answer(scratch, answer->source_port, PROBE_ACK, IPPROTO_TCP, device);
 	take_probe(&scratch->attempt, &scratch->limits, result);
 	if (result->is_new)
 		count(COUNT_INBOUND_CONTACTS, 1);
@@ -278,7 +278,7 @@ static __noinline void take_unreachable(struct inbound_scratch *scratch, u32 dev
 {
 	struct inbound_result *result = &scratch->result;
 
-	take_answer(scratch, scratch->arrival.refused, PROBE_UDP, IPPROTO_UDP, device, now);
+	take_answer(scratch, scratch->arrival.refused, PROBE_UDP, IPPROTO_UDP, device);
 	scratch->attempt.is_refused = 1;
 	take_outcome(&scratch->attempt, &scratch->limits, result);
 	if (!result->reason)

@@ -3,19 +3,23 @@
 #pragma once
 #include "inbound.h"
 
-static __always_inline bool is_in_force(const struct inbound_ban *ban)
+static __always_inline bool is_in_force(struct inbound_ban *ban)
 {
-	u64 now;
+	u64 tick, now;
 
 	if (!ban)
 		return false;
 	if (ban->strength == INBOUND_PROOF)
 		return true;
-	if (!(flags_of_settings() & INBOUND_ENFORCE))
-		return false;
-	/* The clock is read where there is a reason to. */
+	/* A flood comes with many packets in a tick. */
+	tick = tick_now();
+	if (ban->tick == tick)
+		return true;
 	now = now_ns();
-	return now < ban->until && now < cell(CELL_INBOUND_LEASED);
+	if (!inbound_is_enforced(now) || now >= ban->until)
+		return false;
+	ban->tick = tick;
+	return true;
 }
 
 /* The first bits of an address. */

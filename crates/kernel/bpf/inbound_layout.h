@@ -39,7 +39,7 @@ struct inbound_ban {
 	u64 dropped; /* packets */
 	u32 strength;
 	u32 by_kernel; /* the kernel made it */
-	u64 unused;
+	u64 tick;      /* of the timer, in which it was found to be in force; 0 is none */
 };
 
 /* Bits of banned prefixes, beside those of one source. */

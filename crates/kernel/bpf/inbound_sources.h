@@ -5,8 +5,11 @@
 #pragma once
 #include "inbound.h"
 
+/* What the guard goes by, read anew with each tick. */
 struct inbound_limits {
+	u64 tick;
 	u64 now;
+	u64 seed;
 	u64 memory_ns;
 	u64 within_ns;
 	u64 quiet_ns; /* for how long what was told is not told again */
@@ -38,9 +41,15 @@ struct inbound_result {
 	struct inbound_source source; /* what is known of it, where there is a reason */
 };
 
-static __always_inline void read_inbound_limits(struct inbound_limits *limits, u64 now)
+static __always_inline void read_inbound_limits(struct inbound_limits *limits)
 {
-	limits->now = now;
+	u64 tick = tick_now();
+
+	if (limits->tick == tick)
+		return;
+	limits->tick = tick;
+	limits->now = now_ns();
+	limits->seed = cell(CELL_INBOUND_SEED);
 	limits->memory_ns = cell(CELL_INBOUND_MEMORY);
 	limits->within_ns = cell(CELL_INBOUND_WITHIN);
 	limits->quiet_ns = cell(CELL_INBOUND_SOFT_BAN);
@@ -66,9 +75,8 @@ struct inbound_slot {
 	u16 tag;
 };
 
-static __always_inline struct inbound_slot slot_of(const u64 *source)
+static __always_inline struct inbound_slot slot_of(const u64 *source, u64 secret)
 {
-	u64 secret = cell(CELL_INBOUND_SEED);
 	u32 hash = mix(source[0] ^ secret, source[1] + secret), at = hash & (INBOUND_BUCKETS - 1);
 	struct inbound_slot slot = { .bucket = bpf_map_lookup_elem(&inbound_sources, &at), .tag = hash >> 16 | 1 };
 
@@ -239,7 +247,7 @@ static __always_inline void step(struct inbound_source *source, s32 steps)
 static __always_inline void take_probe(const struct inbound_attempt *attempt, const struct inbound_limits *limits,
 				       struct inbound_result *result)
 {
-	struct inbound_slot slot = slot_of(attempt->source);
+	struct inbound_slot slot = slot_of(attempt->source, limits->seed);
 	struct inbound_bucket *bucket = slot.bucket;
 	u16 when = limits->now / 1000000000;
 	struct inbound_contact *contact;
@@ -300,7 +308,7 @@ static __always_inline void take_probe(const struct inbound_attempt *attempt, co
 static __always_inline void take_outcome(const struct inbound_attempt *attempt, const struct inbound_limits *limits,
 					 struct inbound_result *result)
 {
-	struct inbound_slot slot = slot_of(attempt->source);
+	struct inbound_slot slot = slot_of(attempt->source, limits->seed);
 	struct inbound_bucket *bucket = slot.bucket;
 	struct inbound_contact *contact;
 	struct inbound_source *source;

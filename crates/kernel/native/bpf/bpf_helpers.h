@@ -62,6 +62,8 @@ u64 hayward_workload(void);
 
 #define bpf_ktime_get_ns() hayward_now()
 #define bpf_ktime_get_coarse_ns() hayward_now()
+/* A clock of which each moment is another tick. */
+#define bpf_jiffies64() hayward_now()
 /* All lies in one piece already. */
 #define bpf_skb_pull_data(packet, bytes) ((void)(packet), (void)(bytes), -1L)
 
