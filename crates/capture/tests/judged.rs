@@ -11,7 +11,7 @@ mod tests {
     use hayward_capture::{Inside, Limits, Player, Reader, Seen, Summary, Unread};
     use hayward_fuzz::{Corpus, throw};
     use hayward_kernel::{InboundLimits, OutboundLimits};
-    use hayward_model::{PoolDialect, ScanEvidence};
+    use hayward_model::{Guard, PoolDialect, ScanEvidence};
 
     use crate::tape::{ACK, FIN, RST, SYN, Shape, Tape, USUAL, ip};
 
@@ -243,8 +243,33 @@ mod tests {
             [(Unread::Outside, 18)]
         );
         let (seen, summary) = judge_file(&tape.file(USUAL), Inside::All, &OutboundLimits::DEFAULT);
-        assert_eq!((seen.len(), summary.workloads), (1, 2));
+        // It scans, and the other is scanned.
+        let guards: Vec<Guard> = seen.iter().map(|seen| seen.guard).collect();
+        assert_eq!(guards, [Guard::Inbound, Guard::Outbound]);
+        assert_eq!(summary.workloads, 2);
         assert_eq!(seen[0].source.to_string(), "203.0.113.7");
+        assert_eq!(seen[1].source.to_string(), "203.0.113.7");
+    }
+
+    #[test]
+    fn who_scans_what_is_inside_is_found_and_who_is_answered_is_not() {
+        let mut tape = Tape::new();
+        for port in 1..=9 {
+            tape.refuse("203.0.113.7:4000", &format!("10.0.0.1:{port}"));
+            tape.open("203.0.113.8:4000", &format!("10.0.0.1:{}", 80 + port));
+        }
+        let (seen, summary) = judge(&tape);
+        let [one] = seen.as_slice() else {
+            panic!("{seen:?}");
+        };
+        assert_eq!(summary.findings, 1);
+        assert_eq!(
+            (one.guard, one.source.to_string().as_str()),
+            (Guard::Inbound, "203.0.113.7")
+        );
+        let evidence = one.evidence.inbound.as_ref().expect("what was seen");
+        assert_eq!(evidence.ports, [1, 2, 3, 4, 5]);
+        assert_eq!(evidence.target.to_string(), "10.0.0.1");
     }
 
     const SUBSCRIBE: &[u8] = br#"{"id":1,"method":"mining.subscribe","params":["x/1"]}"#;
