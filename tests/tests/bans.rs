@@ -43,13 +43,13 @@ mod tests {
         let record = host.wait_for_records("denied", 1).remove(0);
         assert_eq!(record["evidence"]["ban_list"], name, "{record}");
         assert_eq!(record["reason"], "it is on a ban list");
-        let lists = host.hayward(&["bans", "--json"]).ok().json();
+        let lists = host.hayward(&["bans", "lists", "--json"]).ok().json();
         let expected = serde_json::json!([{
             "name": name, "source": "https://lists.example/one", "date": "2026-05-04T00:00:00Z",
             "prefixes": 1, "names": 1, "refused": 1,
         }]);
         assert_eq!(lists, expected);
-        let table = host.hayward(&["bans"]).ok();
+        let table = host.hayward(&["bans", "lists"]).ok();
         assert!(table.out.contains("NAMES"), "{table:?}");
         let series = format!("hayward_banned_total{{list=\"{name}\"}}");
         host.wait_until("the metric", || {
