@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(record["evidence"]["ban_list"], list.display().to_string());
         assert_eq!(record["evidence"]["destination"]["address"], "8.8.8.8");
         assert_eq!(record["process"]["comm"], "busybox", "{record}");
-        let bans = node.host.hayward(&["bans", "--json"]).ok().json();
+        let bans = node.host.hayward(&["bans", "lists", "--json"]).ok().json();
         assert_eq!(bans[0]["names"], 2, "{bans}");
         assert!(bans[0]["refused"].as_u64() > Some(0), "{bans}");
     }
