@@ -82,11 +82,13 @@ exits short-lived-threads 0 in_box randomx-rounder --threads 64 --burst 1 --life
 agent_is_well agent-is-well-after-short-lived-threads
 
 echo "== an agent that stands still"
-in_box randomx-rounder --threads 2000 --burst 1000 --life 3000 --seconds 300 >/dev/null 2>&1 &
+# As many threads as are seen some eight times in a second before they end: a thread's first samples are sent singly, so
+# these fill the ring soonest.
+in_box randomx-rounder --threads 64 --burst 10 --life 1000 --seconds 300 >/dev/null 2>&1 &
 rounder=$!
 before=$(lost)
-# Until the ring overflows: how soon depends on how slow this machine is.
-for seconds in 15 30 60; do
+# Until the ring overflows: how soon depends on how slow this machine is. Shorter than the lease.
+for seconds in 15 30 50; do
 	kill -STOP $agent
 	sleep $seconds
 	kill -CONT $agent
