@@ -297,6 +297,10 @@ answers --config /test/inbound.yaml
 writes ban-outlives-the-agent '203\.0\.113\.0/24' hayward bans list
 exits ban-is-lifted 0 hayward bans remove 203.0.113.0/24
 end_agent TERM
+sed 's/\[none0\]/[none0], sources: 4194304/' /test/inbound.yaml >/test/sources.yaml
+answers --config /test/sources.yaml
+writes a-table-over-the-machines-memory-is-refused 'takes 800 MiB, which is more than half .* set `sources`' hayward status
+end_agent TERM
 exits inbound-uninstall 0 hayward uninstall --config /test/inbound.yaml
 
 echo "== where rounding alone is evidence"

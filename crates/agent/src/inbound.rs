@@ -32,6 +32,7 @@ pub fn inbound_limits(settings: &InboundSettings, mode: Mode) -> InboundLimits {
         ipv6_prefix: settings.ipv6_prefix,
         ban_rate: settings.ban_rate,
         most_bans: settings.most_bans,
+        sources: settings.sources,
     }
 }
 

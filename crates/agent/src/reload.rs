@@ -71,6 +71,10 @@ fn needs_restart(old: &Policy, new: &Policy) -> Vec<String> {
             old.lists(Guard::Inbound) != new.lists(Guard::Inbound),
         ),
         (
+            "guards.inbound.sources",
+            old.inbound.sources != new.inbound.sources,
+        ),
+        (
             "workloads.runtimes",
             old.workloads.runtimes != new.workloads.runtimes,
         ),

@@ -38,7 +38,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, INBOUND_BUCKETS);
+	__uint(max_entries, INBOUND_BUCKETS); /* replaced when it is loaded */
 	__type(key, u32);
 	__type(value, struct inbound_bucket);
 } inbound_sources SEC(".maps");

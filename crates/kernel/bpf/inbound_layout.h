@@ -86,7 +86,7 @@ struct inbound_source {
 
 /* Where a source may be found. */
 #define INBOUND_WAYS 8
-#define INBOUND_BUCKETS 8192
+#define INBOUND_BUCKETS 8192 /* unless settings say another power of two */
 struct inbound_bucket {
 	/* What is looked through, in one line of the processor's cache. */
 	struct bpf_spin_lock lock;

@@ -77,7 +77,7 @@ struct inbound_slot {
 
 static __always_inline struct inbound_slot slot_of(const u64 *source, u64 secret)
 {
-	u32 hash = mix(source[0] ^ secret, source[1] + secret), at = hash & (INBOUND_BUCKETS - 1);
+	u32 hash = mix(source[0] ^ secret, source[1] + secret), at = hash & (u32)constants.bucket_mask;
 	struct inbound_slot slot = { .bucket = bpf_map_lookup_elem(&inbound_sources, &at), .tag = hash >> 16 | 1 };
 
 	return slot;

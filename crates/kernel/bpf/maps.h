@@ -10,7 +10,8 @@ const volatile struct {
 	u64 instance;	/* which set of programs this is: two exist side by side during an upgrade */
 	u64 table_mask; /* the table's size in words, less one: a power of two less one, so that it masks offsets */
 	u64 task_storage; /* this kernel can keep what belongs to a thread with the thread */
-} constants SEC(".rodata.constants") = {};
+	u64 bucket_mask; /* how many buckets of sources there are, less one: a power of two less one */
+} constants SEC(".rodata.constants") = { .bucket_mask = INBOUND_BUCKETS - 1 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

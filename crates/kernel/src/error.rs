@@ -70,6 +70,18 @@ pub enum KernelError {
         /// How many there may be.
         most: usize,
     },
+    /// The table of sources is more than the machine can well give.
+    #[error(
+        "the table for {sources} sources takes {wanted} MiB, which is more than half of the {available} MiB that this machine has left: set `sources` of the guard inbound lower"
+    )]
+    TooManySources {
+        /// How many it would remember.
+        sources: u64,
+        /// What they take.
+        wanted: u64,
+        /// What there is.
+        available: u64,
+    },
     /// An interface has a program of XDP already, which is never replaced.
     #[error(
         "a program of XDP is attached there already, and is not replaced: set `attach: tc`, or remove it (`ip link set DEVICE xdp off`)"

@@ -64,6 +64,8 @@ pub struct InboundLimits {
     pub ban_rate: u32,
     /// Bans that there may be.
     pub most_bans: u32,
+    /// Sources that are remembered, while the programs stay loaded.
+    pub sources: u32,
 }
 
 impl InboundLimits {
@@ -81,6 +83,7 @@ impl InboundLimits {
         ipv6_prefix: 64,
         ban_rate: 600,
         most_bans: 262_144,
+        sources: 65_536,
     };
 
     /// The cells that say so.

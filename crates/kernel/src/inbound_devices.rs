@@ -9,8 +9,14 @@ use libbpf_rs::ProgramInput;
 use rustix::io::Errno;
 
 use crate::{
-    EventStream, Hook, Kernel, KernelError, Pins, Variant, error::Doing, frames, inbound::Proof,
-    object::INBOUND, programs::Programs, xdp,
+    EventStream, Hook, Kernel, KernelError, Pins, Variant,
+    error::Doing,
+    frames,
+    inbound::Proof,
+    object::{INBOUND, Load},
+    programs::Programs,
+    source_table::SourceTable,
+    xdp,
 };
 
 /// Programs of the guard, by what they look at.
@@ -32,6 +38,7 @@ pub(crate) fn is_inbound(path: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Inbound {
     programs: Programs,
+    sources: SourceTable,
     devices: BTreeMap<u32, Hook>,
 }
 
@@ -40,12 +47,36 @@ impl Inbound {
         variants: &[Variant],
         pins: &Pins,
         instance: u64,
+        sources: SourceTable,
     ) -> Result<Self, KernelError> {
-        let programs = Programs::load(&INBOUND, variants, pins, instance, &[]);
+        sources.require_memory(pins)?;
+        let programs = Self::programs(variants, pins, instance, sources);
         Ok(Self {
             programs: programs.map_err(KernelError::on_network)?,
+            sources,
             devices: BTreeMap::new(),
         })
+    }
+
+    fn programs(
+        variants: &[Variant],
+        pins: &Pins,
+        instance: u64,
+        sources: SourceTable,
+    ) -> Result<Programs, KernelError> {
+        Programs::of(&Load {
+            programs: &INBOUND,
+            variants,
+            pins: Some(pins),
+            instance,
+            table_bytes: 0,
+            sources,
+        })
+    }
+
+    /// Where the table of sources is pinned.
+    pub(crate) fn source_table(&self, pins: &Pins) -> PathBuf {
+        pins.map(&self.sources.pin())
     }
 
     /// Attaches what hangs on no device.
@@ -67,7 +98,7 @@ impl Inbound {
         as_filters: bool,
     ) -> Result<(), KernelError> {
         let devices = std::mem::take(&mut self.devices);
-        self.programs = Programs::load(&INBOUND, variants, pins, instance, &[])?;
+        self.programs = Self::programs(variants, pins, instance, self.sources)?;
         self.attach(pins, instance)?;
         for (device, hook) in devices {
             self.attach_to(device, hook, pins, instance, as_filters)?;

@@ -8,6 +8,7 @@ use crate::{
     KernelError, RunTime, Statistics, Variant,
     error::Doing,
     object::{COMMAND, Load},
+    source_table::SourceTable,
     statistics::run_time,
     table::{self, size_class},
     wire::kernel_verdict,
@@ -36,6 +37,7 @@ impl KernelJudge {
             pins: None,
             instance: 0,
             table_bytes: words.len() * 4,
+            sources: SourceTable::default(),
         }
         .load()?;
         let map = object.maps().find(|map| map.name() == COMMAND.tables);

@@ -21,6 +21,7 @@ use crate::{
     packet_socket::PacketSocket,
     pins::{self, LAYOUT_VERSION, PinsLock, host_mounts, own_binary},
     programs::{Loaded, OnCgroup, Programs},
+    source_table::SourceTable,
     statistics,
 };
 
@@ -84,10 +85,14 @@ impl Kernel {
             .network
             .contains(&Guard::Outbound)
             .then(|| PacketSocket::load(variants, &pins, instance));
-        let inbound = options
-            .network
-            .contains(&Guard::Inbound)
-            .then(|| Inbound::load(variants, &pins, instance));
+        let inbound = options.network.contains(&Guard::Inbound).then(|| {
+            Inbound::load(
+                variants,
+                &pins,
+                instance,
+                SourceTable::of(options.inbound.sources),
+            )
+        });
         let cells = Cells::open(&pins)?;
         let kernel = Self {
             pins,
@@ -257,10 +262,10 @@ impl Kernel {
         let former = links
             .filter(|(_, instance)| *instance != self.instance)
             .map(|(path, _)| path);
-        let in_use = [
-            self.command.tables(&self.pins),
-            self.scope.tables(&self.pins),
-        ];
+        let inbound = self.inbound.iter().flatten();
+        let mut in_use: Vec<_> = inbound.map(|it| it.source_table(&self.pins)).collect();
+        in_use.push(self.command.tables(&self.pins));
+        in_use.push(self.scope.tables(&self.pins));
         let outgrown = self.pins.pinned_tables().into_iter();
         let outgrown = outgrown.filter(|path| !in_use.contains(path));
         for path in former.chain(outgrown) {

@@ -32,6 +32,7 @@ mod probe;
 mod programs;
 mod rounding;
 mod sensor;
+mod source_table;
 mod statistics;
 mod stream;
 mod table;

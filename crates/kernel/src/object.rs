@@ -16,7 +16,9 @@ use miniz_oxide::inflate::decompress_to_vec;
 use crate::{
     Pins,
     error::{Doing, KernelError},
-    sensor, table,
+    sensor,
+    source_table::{self, SourceTable},
+    table,
 };
 
 /// The same programs, compiled for kernels with and without a helper.
@@ -99,6 +101,8 @@ pub(crate) struct Load<'a> {
     pub instance: u64,
     /// Size of the first table; those that replace it are of the same size class.
     pub table_bytes: usize,
+    /// How many sources the guard `inbound` remembers.
+    pub sources: SourceTable,
 }
 
 /// Where `bpf/randomx.bpf.c` keeps what it saw of threads: with the threads, or in a table of its own.
@@ -159,6 +163,10 @@ impl Load<'_> {
                 map.set_inner_map_fd(template.as_fd())
                     .doing(|| format!("set the size class of {name}"))?;
             }
+            if name == source_table::MAP {
+                map.set_max_entries(self.sources.buckets())
+                    .doing(|| format!("set the size of {name}"))?;
+            }
             if name == if task_storage { THREADS } else { TASKS } {
                 map.set_autocreate(false)
                     .doing(|| format!("leave out the map {name}"))?;
@@ -168,6 +176,8 @@ impl Load<'_> {
             {
                 let file = if name == tables {
                     format!("{name}-{class}")
+                } else if name == source_table::MAP {
+                    self.sources.pin()
                 } else {
                     name.clone()
                 };
@@ -178,7 +188,8 @@ impl Load<'_> {
         Ok(open)
     }
 
-    /// Fills `constants` of `bpf/maps.h`: the instance, the mask, and whether threads keep what belongs to them.
+    /// Fills `constants` of `bpf/maps.h`: the instance, the mask, whether threads keep what belongs to them, and how many
+    /// buckets of sources there are.
     fn set_constants(
         &self,
         open: &mut OpenObject,
@@ -193,7 +204,8 @@ impl Load<'_> {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
             .doing(doing)?;
         let mut value = map.initial_value_mut().unwrap_or_default();
-        for constant in [self.instance, mask, u64::from(task_storage)] {
+        let buckets = u64::from(self.sources.buckets());
+        for constant in [self.instance, mask, u64::from(task_storage), buckets - 1] {
             value.write_all(&constant.to_ne_bytes()).doing(doing)?;
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::{
     error::Doing,
     object::{Load, PACKET_SOCKET},
     programs::Programs,
+    source_table::SourceTable,
 };
 
 /// Which security modules are active. In many containers it is not there.
@@ -65,6 +66,7 @@ pub(crate) fn probe() -> Result<(), KernelError> {
         pins: None,
         instance: 0,
         table_bytes: 0,
+        sources: SourceTable::default(),
     }
     .load()
     .map_err(refused)?;

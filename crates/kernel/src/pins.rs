@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{
     Cell, Cells,
     error::{Doing, KernelError},
-    frames,
+    frames, source_table,
 };
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
@@ -163,12 +163,15 @@ impl Pins {
             .collect()
     }
 
-    /// Maps of tables that are pinned, of every size class: their names carry it.
+    /// Maps of tables that are pinned, of every size: their names carry it.
     pub(crate) fn pinned_tables(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.maps()).into_iter().flatten();
         entries
             .filter_map(Result::ok)
-            .filter(|entry| entry.file_name().to_string_lossy().contains("_tables-"))
+            .filter(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                name.contains("_tables-") || name.starts_with(source_table::MAP)
+            })
             .map(|entry| entry.path())
             .collect()
     }

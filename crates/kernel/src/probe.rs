@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use crate::{
     InboundLimits, PacketTrial,
     object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, POOL, RANDOMX, SCOPE, Variant},
-    packet_socket, table,
+    packet_socket,
+    source_table::SourceTable,
+    table,
 };
 
 /// Something that a guard needs or makes use of.
@@ -99,6 +101,7 @@ fn loads(name: &'static str, programs: &'static Embedded) -> Feature {
         pins: None,
         instance: 0,
         table_bytes: 0,
+        sources: SourceTable::default(),
     }
     .load())
     {

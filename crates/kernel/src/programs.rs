@@ -13,6 +13,7 @@ use crate::{
     error::Doing,
     frames,
     object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
+    source_table::SourceTable,
     table::{self, size_class},
 };
 
@@ -138,19 +139,22 @@ impl Programs {
         instance: u64,
         words: &[u32],
     ) -> Result<Self, KernelError> {
-        let class = size_class(words.len() * 4)?;
-        let (object, _) = Load {
+        Self::of(&Load {
             programs: embedded,
             variants,
             pins: Some(pins),
             instance,
             table_bytes: words.len() * 4,
-        }
-        .load()?;
+            sources: SourceTable::default(),
+        })
+    }
+
+    pub(crate) fn of(load: &Load<'_>) -> Result<Self, KernelError> {
+        let (object, _) = load.load()?;
         Ok(Self {
             object,
-            embedded,
-            class,
+            embedded: load.programs,
+            class: size_class(load.table_bytes)?,
             links: Vec::new(),
         })
     }

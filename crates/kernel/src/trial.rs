@@ -10,6 +10,7 @@ use crate::{
     error::Doing,
     object::{EGRESS, Embedded, INBOUND, Load, OUTBOUND, POOL},
     outbound,
+    source_table::SourceTable,
     wire::decode,
 };
 
@@ -37,20 +38,23 @@ impl PacketTrial {
                 panic!("{guard:?} looks at no packets")
             }
         };
-        Self::load(programs, events, &outbound::cells(limits))
+        let cells = outbound::cells(limits);
+        Self::load(programs, events, &cells, SourceTable::default())
     }
 
     /// Loads the programs of the guard `inbound`.
     pub fn inbound(limits: &InboundLimits) -> Result<Self, KernelError> {
         let leased = [(Cell::InboundLeased, u64::MAX), (Cell::InboundSeed, 1)];
         let cells = [limits.cells().as_slice(), &leased].concat();
-        Self::load(&INBOUND, "inbound_events", &cells)
+        let sources = SourceTable::of(limits.sources);
+        Self::load(&INBOUND, "inbound_events", &cells, sources)
     }
 
     fn load(
         programs: &'static Embedded,
         events: &'static str,
         cells: &[(Cell, u64)],
+        sources: SourceTable,
     ) -> Result<Self, KernelError> {
         let (object, _) = Load {
             programs,
@@ -58,6 +62,7 @@ impl PacketTrial {
             pins: None,
             instance: 0,
             table_bytes: 4,
+            sources,
         }
         .load()?;
         let trial = Self { object, events };

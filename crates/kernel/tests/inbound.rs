@@ -305,6 +305,27 @@ mod tests {
     }
 
     #[test]
+    fn as_many_sources_are_remembered_as_settings_say() {
+        let forgotten = |sources: u32| {
+            let limits = InboundLimits {
+                sources,
+                ..InboundLimits::DEFAULT
+            };
+            let mut host = Host::new(&limits, Hook::Xdp);
+            for one in 0..4_000_u32 {
+                let [_, _, b, c] = one.to_be_bytes();
+                host.arrives(&way(&format!("11.0.{b}.{c}"), HOST, 80).tcp(SYN));
+            }
+            host.trial.counters().expect("counters").inbound_evicted
+        };
+        assert_eq!(forgotten(131_072), 0);
+        assert_eq!(forgotten(InboundLimits::DEFAULT.sources), 0);
+        // All but as many as there is room for, or fewer where not every bucket is full.
+        let few = forgotten(1024);
+        assert!((2_976..=3_100).contains(&few), "{few}");
+    }
+
+    #[test]
     fn what_is_for_many_is_nobodys_probe() {
         let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
         for port in 1..=100 {

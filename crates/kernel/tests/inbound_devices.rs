@@ -184,6 +184,32 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_sources_gives_way_to_one_of_another_size() {
+        let place = Place::new("sources");
+        let mut options = KernelOptions {
+            network: vec![Guard::Inbound],
+            ..place.options()
+        };
+        let tables = |options: &KernelOptions| {
+            load(options).activate().expect("it attaches");
+            let folders = std::fs::read_dir(&place.pins).expect("pins");
+            let files = folders.flat_map(|folder| std::fs::read_dir(folder.expect("one").path()));
+            let names = files
+                .flatten()
+                .filter_map(|file| file.ok()?.file_name().into_string().ok());
+            names
+                .filter(|name| name.starts_with("inbound_sources"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(tables(&options), ["inbound_sources-8192"]);
+        options.inbound.sources = 1024;
+        assert_eq!(tables(&options), ["inbound_sources-128"]);
+        assert_eq!(tables(&options), ["inbound_sources-128"]);
+        options.network.clear();
+        assert_eq!(tables(&options), Vec::<String>::new());
+    }
+
+    #[test]
     fn what_cannot_be_attached_is_said_and_nothing_is_left() {
         let _sender = Sender::new();
         let place = Place::new("refused");

@@ -31,6 +31,8 @@ pub struct InboundSettings {
     pub longest_ban: Duration,
     /// For how long another source makes no first contact.
     pub soft_ban: Duration,
+    /// So many sources are remembered, or a few more.
+    pub sources: u32,
     /// Bans that there may be.
     pub most_bans: u32,
     /// Bans for what was seen, in a minute.

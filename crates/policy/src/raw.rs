@@ -310,6 +310,7 @@ pub(crate) struct RawInbound {
     pub(crate) ban: Option<Spanned<String>>,
     pub(crate) longest_ban: Option<Spanned<String>>,
     pub(crate) soft_ban: Option<Spanned<String>>,
+    pub(crate) sources: Option<Spanned<u32>>,
     pub(crate) most_bans: Option<Spanned<u32>>,
     pub(crate) ban_rate: Option<Spanned<u32>>,
     pub(crate) ipv6_prefix: Option<Spanned<u8>>,

@@ -13,6 +13,8 @@ use crate::{
 /// What may be set. The kernel remembers sixteen contacts of a source.
 const FAILURES: (u32, u32) = (5, 10_000);
 const PORTS: (u32, u32) = (1, 15);
+/// 0.2 MiB, and 800.
+const SOURCES: (u32, u32) = (1024, 4_194_304);
 const MOST_BANS: (u32, u32) = (1, 262_144);
 const BAN_RATE: (u32, u32) = (1, 1_000_000);
 /// scanblocker bans at the fourth port within a minute.
@@ -55,6 +57,7 @@ impl Checker {
             ban,
             longest_ban: longest_ban.max(ban),
             soft_ban: self.time("soft_ban", raw.soft_ban, default.soft_ban, HOUR),
+            sources: self.within("sources", raw.sources, SOURCES, default.sources),
             most_bans: self.within("most_bans", raw.most_bans, MOST_BANS, default.most_bans),
             ban_rate: self.within("ban_rate", raw.ban_rate, BAN_RATE, default.ban_rate),
             ipv6_prefix: self.ipv6_prefix(raw.ipv6_prefix),
@@ -146,6 +149,7 @@ pub(super) fn no_inbound() -> InboundSettings {
         ban: HOUR,
         longest_ban: 7 * DAY,
         soft_ban: Duration::from_secs(60),
+        sources: 65_536,
         most_bans: 262_144,
         ban_rate: 600,
         ipv6_prefix: 64,

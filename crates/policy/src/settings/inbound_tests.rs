@@ -29,6 +29,10 @@ fn each_error_says_what_to_do() {
             "write a number from 5 to 10000",
         ),
         (
+            "guards: {inbound: {interfaces: [e], sources: 100000000}}\n",
+            "write a number from 1024 to 4194304",
+        ),
+        (
             "guards: {inbound: {interfaces: [e], most_bans: 0}}\n",
             "`most_bans: 0` is out of bounds",
         ),
