@@ -27,7 +27,7 @@ struct inbound_prefix {
 	u8 address[16];
 };
 
-/* Who is never banned. It is looked at where somebody would be. */
+/* Who is never banned, and 0 for a part of a prefix that is not meant. It is looked at where somebody would be. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 16384);

@@ -64,9 +64,11 @@ static __noinline u32 find_range(const struct inbound_address *address, u32 is_i
 static __always_inline bool is_never_banned(const u64 *source)
 {
 	struct inbound_prefix key = { .prefix = 128 };
+	u8 *never;
 
 	__builtin_memcpy(key.address, source, sizeof(key.address));
-	return bpf_map_lookup_elem(&inbound_never, &key);
+	never = bpf_map_lookup_elem(&inbound_never, &key);
+	return never && *never;
 }
 
 /* The ban in force that a source is under; the one of just it first. */
@@ -86,7 +88,8 @@ static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival)
 	key.prefix = bits_of_source(arrival->is_ipv4);
 	ban = bpf_map_lookup_elem(&inbound_bans, &key);
 	if (is_in_force(ban))
-		return ban;
+		/* Of a source of many addresses, one may be allowed. */
+		return key.prefix < 128 && is_never_banned(arrival->source) ? NULL : ban;
 	lengths = bpf_map_lookup_elem(&inbound_lengths, &zero);
 	if (!lengths)
 		return NULL;

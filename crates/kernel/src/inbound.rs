@@ -7,7 +7,7 @@ use std::{
 };
 
 use hayward_model::{BanStrength, canonical, prefix};
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::{
@@ -327,7 +327,7 @@ impl Drop for Proof {
 /// Who is never banned.
 #[derive(Debug)]
 pub struct InboundNever {
-    map: MapHandle,
+    pub(crate) map: MapHandle,
 }
 
 impl InboundNever {
@@ -340,12 +340,17 @@ impl InboundNever {
     /// Makes these the ones that the kernel never bans. Bans that there are already stay.
     pub fn set(&self, nets: &BTreeSet<IpNet>) -> Result<(), KernelError> {
         let doing = || "write who is never banned".to_owned();
-        let wanted: BTreeSet<Vec<u8>> = nets.iter().map(|net| trie_key(prefix(*net))).collect();
-        let there: BTreeSet<Vec<u8>> = self.map.keys().collect();
-        for key in wanted.difference(&there) {
-            self.map.update(key, &[1], MapFlags::ANY).doing(doing)?;
+        // A short prefix of IPv6 does not mean all of IPv4, which lies within it here.
+        let ipv4 = Ipv4Net::default().into();
+        let mut wanted = BTreeMap::from([(trie_key(prefix(ipv4)), 0)]);
+        wanted.extend(nets.iter().map(|net| (trie_key(prefix(*net)), 1)));
+        for (key, value) in &wanted {
+            self.map
+                .update(key, &[*value], MapFlags::ANY)
+                .doing(doing)?;
         }
-        for key in there.difference(&wanted) {
+        let there: Vec<Vec<u8>> = self.map.keys().collect();
+        for key in there.iter().filter(|key| !wanted.contains_key(*key)) {
             self.map.delete(key).doing(doing)?;
         }
         Ok(())

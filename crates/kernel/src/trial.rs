@@ -6,7 +6,8 @@ use hayward_model::{Event, Guard, ScopePolicy};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ProgramInput, ProgramMut};
 
 use crate::{
-    Cell, Counters, EventStream, InboundBans, InboundLimits, KernelError, OutboundLimits, Variant,
+    Cell, Counters, EventStream, InboundBans, InboundLimits, InboundNever, KernelError,
+    OutboundLimits, Variant,
     error::Doing,
     object::{EGRESS, Embedded, INBOUND, Load, OUTBOUND, POOL},
     outbound,
@@ -79,6 +80,13 @@ impl PacketTrial {
             self.map("inbound_lengths")?,
             ipv6_prefix,
         )
+    }
+
+    /// Who it never bans.
+    pub fn never(&self) -> Result<InboundNever, KernelError> {
+        Ok(InboundNever {
+            map: self.map("inbound_never")?,
+        })
     }
 
     /// Runs a program on a frame so many times, and says how long it takes each time.

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn some_are_never_banned_and_under_observe_nobody_is() {
         let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
-        host.never(24, [203, 0, 113, 0]);
+        host.never(&["203.0.113.0/24"]);
         assert_eq!(
             count((1..=50).map(|port| host.refuses(probe(port), SYN))),
             50
@@ -223,11 +223,41 @@ mod tests {
     fn of_a_range_that_is_banned_somebody_may_be_allowed() {
         let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
         let mut bans = host.trial.bans(64).expect("maps");
+        for net in ["203.0.113.0/24", "2001:db8:9:9::/64", "2001:db8:8::/48"] {
+            let net = net.parse().expect("a prefix");
+            bans.put(net, None, BanStrength::Full).expect("room");
+        }
+        let allowed = ["203.0.113.7/32", "2001:db8:9:9::7/128", "2001:db8:8::7/128"];
+        host.never(&allowed);
+        for (from, comes_in) in [
+            ("203.0.113.7", true),
+            ("203.0.113.8", false),
+            ("2001:db8:9:9::7", true),
+            ("2001:db8:9:9::8", false),
+            ("2001:db8:8::7", true),
+            ("2001:db8:8::8", false),
+        ] {
+            let to = if from.contains(':') { HOST_6 } else { HOST };
+            let came = host.arrives(&way(from, to, 80).tcp(SYN));
+            assert_eq!(came, comes_in, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_ipv6_allows_nobody_of_ipv4() {
+        let mut host = Host::new(&InboundLimits::DEFAULT, Hook::Xdp);
+        let mut bans = host.trial.bans(64).expect("maps");
         let net = "203.0.113.0/24".parse().expect("a prefix");
         bans.put(net, None, BanStrength::Full).expect("room");
-        host.never(32, [203, 0, 113, 7]);
-        assert!(host.arrives(&way("203.0.113.7", HOST, 80).tcp(SYN)));
-        assert!(!host.arrives(&way("203.0.113.8", HOST, 80).tcp(SYN)));
+        let mut comes_in = |allowed: &[&str]| {
+            host.never(allowed);
+            host.arrives(&way("203.0.113.7", HOST, 80).tcp(SYN))
+        };
+        assert!(!comes_in(&["::/0"]));
+        assert!(comes_in(&["::/0", "203.0.0.0/16"]));
+        assert!(!comes_in(&["::/0"]));
+        assert!(comes_in(&["0.0.0.0/0"]));
+        assert!(!comes_in(&[]));
     }
 
     #[test]

@@ -69,12 +69,10 @@ impl Host {
         self.trial.put("inbound_peers", &key, &value).expect("room");
     }
 
-    pub fn never(&self, prefix: u32, address: [u8; 4]) {
-        let mut key = (96 + prefix).to_ne_bytes().to_vec();
-        key.extend([0; 10]);
-        key.extend([0xff; 2]);
-        key.extend(address);
-        self.trial.put("inbound_never", &key, &[1]).expect("room");
+    pub fn never(&self, nets: &[&str]) {
+        let nets = nets.iter().map(|net| net.parse().expect("a prefix"));
+        let never = self.trial.never().expect("a map");
+        never.set(&nets.collect()).expect("room");
     }
 
     pub fn found(&self) -> Vec<InboundEvent> {
