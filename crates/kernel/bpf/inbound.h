@@ -11,9 +11,17 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 262144);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct inbound_ban_key_ipv4);
+	__type(value, struct inbound_ban);
+} inbound_bans_ipv4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct inbound_ban_key);
 	__type(value, struct inbound_ban);
-} inbound_bans SEC(".maps");
+} inbound_bans_ipv6 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -22,29 +22,61 @@ static __always_inline bool is_in_force(struct inbound_ban *ban)
 	return true;
 }
 
-/* The first bits of an address. */
-static __always_inline void cut(struct inbound_ban_key *key, const u64 *address, u32 bits)
+static __always_inline struct inbound_ban_key_ipv4 key_of_ipv4(const u64 *address, u32 bits)
+{
+	struct inbound_ban_key_ipv4 key = { .prefix = bits };
+
+	if (bits > 96)
+		key.address = ((const u32 *)address)[3] & bpf_htonl(~0u << ((128 - bits) & 31));
+	return key;
+}
+
+static __always_inline struct inbound_ban_key key_of_ipv6(const u64 *address, u32 bits)
 {
 	u64 high = ~0ull, low = 0;
+	struct inbound_ban_key key = { .prefix = bits };
 
 	if (bits > 64)
 		low = bits >= 128 ? ~0ull : ~0ull << ((128 - bits) & 63);
 	else
 		high = bits ? ~0ull << ((64 - bits) & 63) : 0;
-	high &= bpf_be64_to_cpu(address[0]);
-	low &= bpf_be64_to_cpu(address[1]);
-	high = bpf_cpu_to_be64(high);
-	low = bpf_cpu_to_be64(low);
-	__builtin_memcpy(&key->address[0], &high, 8);
-	__builtin_memcpy(&key->address[8], &low, 8);
-	key->prefix = bits;
+	key.address[0] = address[0] & bpf_cpu_to_be64(high);
+	key.address[1] = address[1] & bpf_cpu_to_be64(low);
+	return key;
+}
+
+/* The ban of just the first bits of an address. */
+static __always_inline struct inbound_ban *find_ban(const u64 *address, u32 bits, u32 is_ipv4)
+{
+	if (is_ipv4) {
+		struct inbound_ban_key_ipv4 key = key_of_ipv4(address, bits);
+
+		return bpf_map_lookup_elem(&inbound_bans_ipv4, &key);
+	} else {
+		struct inbound_ban_key key = key_of_ipv6(address, bits);
+
+		return bpf_map_lookup_elem(&inbound_bans_ipv6, &key);
+	}
+}
+
+/* Returns whether there was no room. */
+static __always_inline bool put_ban(const u64 *address, u32 bits, u32 is_ipv4, const struct inbound_ban *ban)
+{
+	if (is_ipv4) {
+		struct inbound_ban_key_ipv4 key = key_of_ipv4(address, bits);
+
+		return bpf_map_update_elem(&inbound_bans_ipv4, &key, ban, BPF_ANY);
+	} else {
+		struct inbound_ban_key key = key_of_ipv6(address, bits);
+
+		return bpf_map_update_elem(&inbound_bans_ipv6, &key, ban, BPF_ANY);
+	}
 }
 
 /* The bits of a banned prefix that an address is in, and one; 0 where it is in none. There are few lengths of those. */
 static __noinline u32 find_range(const struct inbound_address *address, u32 is_ipv4)
 {
 	struct inbound_lengths *lengths;
-	struct inbound_ban_key key = {};
 	u32 zero = 0, count;
 
 	lengths = bpf_map_lookup_elem(&inbound_lengths, &zero);
@@ -52,11 +84,13 @@ static __noinline u32 find_range(const struct inbound_address *address, u32 is_i
 		return 0;
 	count = is_ipv4 ? lengths->ipv4 : lengths->ipv6;
 	for (u32 at = 0; at < INBOUND_LENGTHS; at++) {
+		u32 bits;
+
 		if (at >= count)
 			return 0;
-		cut(&key, address->words, is_ipv4 ? lengths->of_ipv4[at] : lengths->of_ipv6[at]);
-		if (is_in_force(bpf_map_lookup_elem(&inbound_bans, &key)))
-			return key.prefix + 1;
+		bits = is_ipv4 ? lengths->of_ipv4[at] : lengths->of_ipv6[at];
+		if (is_in_force(find_ban(address->words, bits, is_ipv4)))
+			return bits + 1;
 	}
 	return 0;
 }
@@ -74,22 +108,15 @@ static __always_inline bool is_never_banned(const u64 *source)
 /* The ban in force that a source is under; the one of just it first. */
 static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival)
 {
-	struct inbound_ban_key key = {};
+	u32 zero = 0, count, found, bits = bits_of_source(arrival->is_ipv4);
 	struct inbound_lengths *lengths;
 	struct inbound_address address;
 	struct inbound_ban *ban;
-	u32 zero = 0, count;
-	u32 found;
 
-	address.words[0] = arrival->source[0];
-	address.words[1] = arrival->source[1];
-	take_prefix(address.words, arrival->is_ipv4);
-	__builtin_memcpy(key.address, address.words, sizeof(key.address));
-	key.prefix = bits_of_source(arrival->is_ipv4);
-	ban = bpf_map_lookup_elem(&inbound_bans, &key);
+	ban = find_ban(arrival->source, bits, arrival->is_ipv4);
 	if (is_in_force(ban))
 		/* Of a source of many addresses, one may be allowed. */
-		return key.prefix < 128 && is_never_banned(arrival->source) ? NULL : ban;
+		return bits < 128 && is_never_banned(arrival->source) ? NULL : ban;
 	lengths = bpf_map_lookup_elem(&inbound_lengths, &zero);
 	if (!lengths)
 		return NULL;
@@ -102,8 +129,7 @@ static __always_inline struct inbound_ban *ban_of(const struct arrival *arrival)
 	/* Of a range that is banned, somebody may be allowed. */
 	if (!found || is_never_banned(arrival->source))
 		return NULL;
-	cut(&key, arrival->source, found - 1);
-	return bpf_map_lookup_elem(&inbound_bans, &key);
+	return find_ban(arrival->source, found - 1, arrival->is_ipv4);
 }
 
 /* Whether somebody gets in touch by it that has not been asked. */

@@ -21,10 +21,17 @@ enum inbound_kind {
 	NO_PROBE,
 };
 
-/* What is banned: a source or a prefix, IPv4 as ::ffff:a.b.c.d. */
-struct inbound_ban_key {
-	u8 address[16];
+/* What is banned: a source or a prefix. Bits of IPv4 are counted as those of ::ffff:a.b.c.d. Its key is short, since most of what
+ * arrives is looked for by it. */
+struct inbound_ban_key_ipv4 {
+	u32 address;
 	u32 prefix; /* bits */
+};
+
+struct inbound_ban_key {
+	u64 address[2];
+	u32 prefix;
+	u32 unused;
 };
 
 enum inbound_strength {

@@ -55,7 +55,6 @@ static __always_inline struct inbound_sentence sentence(const struct inbound_cas
 	struct inbound_address address = { .words = { source[0], source[1] } };
 	struct inbound_peer *peer = bpf_map_lookup_elem(&inbound_peers, &address);
 	struct inbound_sentence sentence = { .verdict = INBOUND_OBSERVED };
-	struct inbound_ban_key key = {};
 	struct inbound_ban ban = { .by_kernel = 1 };
 	bool live = peer && peer->connections > 0;
 
@@ -74,9 +73,7 @@ static __always_inline struct inbound_sentence sentence(const struct inbound_cas
 	sentence.verdict = ban.strength == INBOUND_FULL ? INBOUND_BANNED : INBOUND_SOFT_BANNED;
 	sentence.banned_ns = cell(ban.strength == INBOUND_FULL ? CELL_INBOUND_BAN : CELL_INBOUND_SOFT_BAN);
 	ban.until = now + sentence.banned_ns;
-	__builtin_memcpy(key.address, source, sizeof(key.address));
-	key.prefix = bits_of_source(about->is_ipv4);
-	if (!has_room(now) || bpf_map_update_elem(&inbound_bans, &key, &ban, BPF_ANY)) {
+	if (!has_room(now) || put_ban(source, bits_of_source(about->is_ipv4), about->is_ipv4, &ban)) {
 		count(COUNT_INBOUND_NO_ROOM, 1);
 		sentence.verdict = INBOUND_NO_ROOM;
 		sentence.banned_ns = 0;

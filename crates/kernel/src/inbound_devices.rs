@@ -12,7 +12,7 @@ use crate::{
     EventStream, Hook, Kernel, KernelError, Pins, Variant,
     error::Doing,
     frames,
-    inbound::Proof,
+    inbound_proof::Proof,
     object::{INBOUND, Load},
     programs::Programs,
     source_table::SourceTable,

@@ -75,11 +75,7 @@ impl PacketTrial {
 
     /// The bans that the programs of the guard `inbound` obey.
     pub fn bans(&self, ipv6_prefix: u8) -> Result<InboundBans, KernelError> {
-        InboundBans::of(
-            self.map("inbound_bans")?,
-            self.map("inbound_lengths")?,
-            ipv6_prefix,
-        )
+        InboundBans::of(|map| self.map(map), ipv6_prefix)
     }
 
     /// Who it never bans.
