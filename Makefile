@@ -14,7 +14,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # What the container image is called.
 IMAGE ?= ghcr.io/hayward/hayward
 
-.PHONY: help run build build-arm64 image test vm-test bench detection fuzz soak docs install
+.PHONY: help run build build-arm64 image test vm-test bench detection fuzz fuzz-guided soak docs install
 
 help: ## Show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -61,6 +61,10 @@ detection: build ## Start miners and harmless programs under the guard randomx, 
 fuzz: ## Throw damaged input at everything that parses, a minute each: tests named *never_panics (SECONDS=60)
 	@tools/install-build-deps
 	HAYWARD_FUZZ_SECONDS=$(SECONDS) cargo test --profile fuzz -q --workspace --exclude hayward-tests --exclude hayward-benches --exclude hayward-test-miner --no-fail-fast never_panics -- --show-output
+
+fuzz-guided: ## Let libFuzzer look for input that breaks what parses, a minute for each target in fuzz/ (SECONDS=60)
+	@tools/install-build-deps
+	@tools/fuzz-guided $(SECONDS)
 
 soak: ## Run every harmless program for ten minutes beside the guard randomx: more than an hour
 	@tools/install-build-deps

@@ -103,6 +103,10 @@ fn compile_natively(clang: &str) {
             .flag("-fsanitize=undefined,local-bounds")
             .flag("-fsanitize-trap=all");
     }
+    // libFuzzer goes by what its input makes these do, too.
+    if env::var_os("CARGO_CFG_FUZZING").is_some() {
+        native.flag("-fsanitize=fuzzer-no-link,address");
+    }
     native.compile("hayward-programs");
 }
 
