@@ -8,7 +8,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use hayward_tests::{Answer, Host, Start};
+    use hayward_tests::{Answer, FRONT, Front, Host, INTERFACE, Start};
 
     /// What an operator calls "at once"; far below what a drill waits for a record.
     const AT_ONCE: Duration = Duration::from_secs(3);
@@ -45,7 +45,10 @@ mod tests {
         assert_eq!(ending["killed"], true);
         assert_eq!(ending["record"]["rule"], "builtin/test");
         assert_eq!(ending["record"]["action"], "killed");
-        assert_eq!(json.get("randomx"), None, "it is not listed");
+        for unlisted in ["randomx", "inbound"] {
+            assert_eq!(json.get(unlisted), None, "it is not listed");
+        }
+        assert!(!answer.out.contains("inbound"), "{answer:?}");
     }
 
     /// With the guards of the network, which are all proven.
@@ -157,6 +160,55 @@ mod tests {
         host.edit_settings(", containers]", "]");
         let host = host.running();
         refused(&drill(&host), 6, &["not stopped", "`scope`"]);
+    }
+
+    /// No scan comes from outside but from outside, so the drill is honest, and what it says to try is true.
+    #[test]
+    fn of_scans_it_shows_that_the_programs_work_and_how_to_see_the_rest() {
+        let front = Front::guarding("ban: 2h, soft_ban: 3m");
+        let answer = drill(&front.host);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        let line = format!("nmap -Pn -n -p 1-100 {FRONT}");
+        for text in [
+            &format!("inbound: at {INTERFACE} (tc) its program dropped a packet of a banned"),
+            "no scan was played",
+            line.as_str(),
+            "banned then: for 3m, or for 2h where",
+            "hayward bans remove ADDRESS",
+        ] {
+            assert!(answer.out.contains(text), "{text} in {answer:?}");
+        }
+        let shown = front.host.hayward(&["drill", "--json"]).ok().json()["inbound"].clone();
+        assert_eq!(shown["interfaces"][0]["proven"], true, "{shown}");
+        assert_eq!(
+            (&shown["scan_played"], &shown["try"]),
+            (&false.into(), &line.as_str().into())
+        );
+        // As it says.
+        front.there(&format!("{line} -T5 --max-retries 0 --host-timeout 10s"));
+        let source = "203.0.113.1/32";
+        assert_eq!(front.record_of(source)["action"], "banned");
+        assert_eq!(front.bans()[0]["net"], source);
+        front.host.hayward(&["bans", "remove", "203.0.113.1"]).ok();
+        assert!(front.bans().is_empty());
+        // At an interface that is not there, nothing is shown.
+        let named = format!("interfaces: [{INTERFACE}");
+        front
+            .host
+            .edit_settings(&named, &format!("{named}, later0"));
+        front.host.hayward(&["reload"]).ok();
+        refused(
+            &drill(&front.host),
+            6,
+            &["nothing is proven at later0: waits for"],
+        );
+        front.host.edit_settings(", later0", "");
+        front
+            .host
+            .edit_settings("lease: 60s", "lease: 60s\nmode: observe");
+        front.host.hayward(&["reload"]).ok();
+        let answer = drill(&front.host);
+        refused(&answer, 6, &["mode is observe"]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The guard `inbound` in the agent: where it looks, who is never banned, and what becomes of its findings.
 
+mod addresses;
 mod findings;
 mod interfaces;
 mod links;
 mod never;
 mod peers;
+mod proof;
 mod recorded;
 mod state;
 mod watch;
@@ -14,6 +16,7 @@ use hayward_model::Mode;
 use hayward_policy::InboundSettings;
 
 pub use interfaces::InterfaceReport;
+pub use proof::{InterfaceProof, ProofReport};
 pub(crate) use state::{Inbound, lock};
 
 /// What settings say, for the kernel; `mode` is that which holds for the guard.

@@ -74,7 +74,7 @@ pub use canary::{
 };
 pub use firewall::leave_firewalls;
 pub use grants::{GrantReport, GrantRequest, Holds};
-pub use inbound::{InterfaceReport, inbound_limits};
+pub use inbound::{InterfaceProof, InterfaceReport, ProofReport, inbound_limits};
 pub use ledger::{
     Allow, AllowOrder, AllowReport, AllowRequest, Attached, Ban, BanOrder, BanRequest, BansReport,
     Ended, Ledger, LedgerError, LiftReport, LiftRequest, Lifted, ListedBan, Never, Ordered, Past,

@@ -12,7 +12,7 @@ use std::{
 
 use libbpf_rs::{
     AsRawLibbpf, Link, Program, ProgramMut, TC_EGRESS, TC_INGRESS, TcAttachPoint, TcHook,
-    libbpf_sys,
+    libbpf_sys, query::LinkTypeInfo,
 };
 
 use rustix::io::Errno;
@@ -150,6 +150,28 @@ pub(crate) fn remove(path: &Path) -> Result<(), KernelError> {
         let _ = link.detach();
     }
     fs::remove_file(path).doing(|| format!("remove {}", path.display()))
+}
+
+/// Whether what is pinned here still is where its name says: others can take it off, and tell nobody.
+pub(crate) fn is_in_place(path: &Path) -> bool {
+    let Some((device, handle)) = filter_of(path) else {
+        let info = Link::open(path).and_then(|link| link.info());
+        let at = info.ok().map(|info| match info.info {
+            LinkTypeInfo::Tcx(at) => at.ifindex,
+            LinkTypeInfo::Xdp(at) => at.ifindex,
+            _ => 0,
+        });
+        return at.is_some() && at == device_of(path);
+    };
+    let program = Program::fd_from_pinned_path(path);
+    program.is_ok_and(|program| {
+        let id = Program::id_from_fd(program.as_fd()).ok();
+        let mut points = [TC_INGRESS, TC_EGRESS].into_iter();
+        points.any(|point| {
+            let there = filter(program.as_fd(), device, point, handle).query();
+            id.is_some() && there.ok() == id
+        })
+    })
 }
 
 /// Device and handle of a filter, by the pin of its program.

@@ -28,6 +28,21 @@ const ANSWER: &str = "on_inbound_answer";
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 
+/// Answers of a classifier: the packet is dropped, or goes on to whoever else looks.
+const FRAME_DROP: u32 = 2;
+const FRAME_PASS: u32 = u32::MAX;
+
+/// What the guard has shown at an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboundProof {
+    /// Its program is there, and dropped a packet of a banned source and no other.
+    Works,
+    /// Its program is there, and did not.
+    Fails,
+    /// Somebody has taken its programs off.
+    TakenOff,
+}
+
 /// Whether a pin among the links is the guard's.
 pub(crate) fn is_inbound(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
@@ -148,6 +163,17 @@ impl Inbound {
         }
     }
 
+    /// Whether the program of a hook drops what a banned source sends, and nothing else.
+    fn shows(&mut self, hook: Hook, proof: &Proof) -> Result<bool, KernelError> {
+        let (program, drop, pass) = match hook {
+            Hook::Native | Hook::Generic => (PACKET, XDP_DROP, XDP_PASS),
+            Hook::Tc => (FRAME, FRAME_DROP, FRAME_PASS),
+        };
+        let banned = self.run(program, &proof.frame(true))?;
+        let other = self.run(program, &proof.frame(false))?;
+        Ok(banned == drop && other == pass)
+    }
+
     /// Runs a program as if this frame had arrived.
     fn run(&mut self, name: &str, frame: &[u8]) -> Result<u32, KernelError> {
         let doing = || format!("run the program {name}");
@@ -162,6 +188,15 @@ impl Inbound {
         };
         Ok(program.test_run(input).doing(doing)?.return_value)
     }
+}
+
+/// Whether both of an instance's programs still are at a device: that which sees what arrives, and that which sees what leaves.
+fn is_in_place(device: u32, pins: &Pins, instance: u64) -> bool {
+    let pinned = pins.pinned_links().into_iter();
+    let there = pinned.filter(|(path, of)| {
+        *of == instance && is_inbound(path) && frames::device_of(path) == Some(device)
+    });
+    there.filter(|(path, _)| frames::is_in_place(path)).count() == 2
 }
 
 /// The link of an earlier instance's program of XDP at a device.
@@ -229,9 +264,28 @@ impl Kernel {
         let Some(Ok(inbound)) = &mut self.inbound else {
             return Ok(false);
         };
-        let banned = inbound.run(PACKET, &proof.frame(true))?;
-        let other = inbound.run(PACKET, &proof.frame(false))?;
-        Ok(banned == XDP_DROP && other == XDP_PASS)
+        Ok(inbound.shows(Hook::Generic, &proof)? && inbound.shows(Hook::Tc, &proof)?)
+    }
+
+    /// The same for each interface at which it looks, by the program that is there, and whether it still is.
+    pub fn prove_inbound_at(&mut self) -> Result<BTreeMap<u32, InboundProof>, KernelError> {
+        let proof = Proof::begin(&self.pins)?;
+        let Some(Ok(inbound)) = &mut self.inbound else {
+            return Ok(BTreeMap::new());
+        };
+        let devices: Vec<_> = inbound.devices.iter().map(|(at, by)| (*at, *by)).collect();
+        let mut proofs = BTreeMap::new();
+        for (device, hook) in devices {
+            let proof = if !is_in_place(device, &self.pins, self.instance) {
+                InboundProof::TakenOff
+            } else if inbound.shows(hook, &proof)? {
+                InboundProof::Works
+            } else {
+                InboundProof::Fails
+            };
+            proofs.insert(device, proof);
+        }
+        Ok(proofs)
     }
 
     /// First contacts, as [`Kernel::contacts`] has those of the guard `outbound`.

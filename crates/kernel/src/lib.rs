@@ -53,6 +53,7 @@ pub use empty::{EmptyHook, EmptyProgram};
 pub use error::KernelError;
 pub use inbound::{Hook, InboundLimits, InboundNever};
 pub use inbound_bans::{InboundBans, KernelBan};
+pub use inbound_devices::InboundProof;
 pub use judge::KernelJudge;
 pub use kernel::Kernel;
 pub use memory::release_unused_memory;

@@ -13,7 +13,9 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use hayward_kernel::{Hook, InboundBans, Kernel, KernelOptions, Pins, enter_own_network};
+    use hayward_kernel::{
+        Hook, InboundBans, InboundProof, Kernel, KernelOptions, Pins, enter_own_network,
+    };
     use hayward_model::{BanStrength, Guard};
 
     use crate::place::Place;
@@ -144,6 +146,7 @@ mod tests {
         let mut bans = InboundBans::open(&Pins::new(&place.pins), 64).expect("maps");
         let net = format!("{SENDER}/32").parse().expect("a prefix");
         bans.put(net, None, BanStrength::Full).expect("room");
+        assert_eq!(proof(&mut kernel), InboundProof::Works);
         // The proofs were dropped too.
         let (before, proofs) = (contacts(&kernel), dropped(&kernel));
         sender.sends(1_003);
@@ -161,6 +164,29 @@ mod tests {
             "{left}"
         );
         assert_eq!(dropped(&kernel), proofs + 1, "nobody looks any more");
+    }
+
+    fn proof(kernel: &mut Kernel) -> InboundProof {
+        kernel.prove_inbound_at().expect("it runs")[&device()]
+    }
+
+    /// Others can take a filter off, and tell nobody.
+    #[test]
+    fn what_was_taken_off_a_device_proves_nothing_there() {
+        let _sender = Sender::new();
+        let place = Place::new("taken-off");
+        let options = KernelOptions {
+            network: vec![Guard::Inbound],
+            filters: true,
+            ..place.options()
+        };
+        let mut kernel = load(&options);
+        kernel.activate().expect("it attaches");
+        look_at(&mut kernel, Hook::Tc);
+        assert_eq!(proof(&mut kernel), InboundProof::Works);
+        run("tc filter del dev v0 ingress");
+        assert_eq!(proof(&mut kernel), InboundProof::TakenOff);
+        assert!(kernel.prove_inbound().expect("it runs"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, aside};
 use crate::{
     agent::Agent,
+    inbound::ProofReport,
     ledger::{
         Allow, AllowReport, AllowRequest, BanRequest, BansReport, LedgerError, LiftReport,
         LiftRequest, ListedBan, WhyBanned,
@@ -53,6 +54,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
             "/v1/inbound/allow",
             get(allowed).post(allow).delete(disallow),
         )
+        .route("/v1/inbound/prove", post(prove))
 }
 
 async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<Vec<ListedBan>>, ApiError> {
@@ -137,4 +139,16 @@ async fn disallow(
     let Json(request) = request?;
     let report = aside(move || agent.disallow_sources(&request, actor)).await?;
     Ok(Json(report?))
+}
+
+async fn prove(
+    State(agent): State<Arc<Agent>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Json<ProofReport>, ApiError> {
+    peer.operator(&agent)?;
+    let report = aside(move || agent.prove_interfaces()).await?;
+    let failed = |error: hayward_kernel::KernelError| {
+        ApiError(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    };
+    Ok(Json(report.map_err(failed)?))
 }

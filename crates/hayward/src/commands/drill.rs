@@ -1,5 +1,7 @@
 //! `hayward drill`: abuse, played harmlessly in a throwaway cgroup, to see that it is stopped.
 
+mod inbound;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -18,6 +20,7 @@ use hayward_workload::cgroup2_mount;
 use serde::Serialize;
 
 use crate::{client, failure::Failure, show};
+use inbound::Shown;
 
 /// How long the record may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -137,8 +140,22 @@ pub(crate) fn drill(socket: &Path, json: bool) -> Result<(), Failure> {
                     play.show(&ending);
                 }
                 failures.extend(play.failure(&ending));
-                endings.insert(name, ending);
+                endings.insert(name, serde_json::to_value(ending)?);
             }
+        }
+    }
+    // It guards no cgroup, so nothing of it can be played in one.
+    match pointless(&status, Guard::Inbound) {
+        Some(failure) if is_listed(&status, Guard::Inbound) => failures.push(failure),
+        Some(failure) => unlisted.push(failure),
+        None => {
+            let name = Guard::Inbound.name();
+            let shown = Shown::ask(socket, status.guards[name].status)?;
+            if !json {
+                shown.show();
+            }
+            failures.extend(shown.failure());
+            endings.insert(name, serde_json::to_value(shown)?);
         }
     }
     if json && !endings.is_empty() {
