@@ -56,10 +56,14 @@ pub fn inbound(event: InboundEvent, context: InboundContext<'_>) -> InboundFindi
 
 /// Who did what, how long it took, and what came of it, in words.
 pub fn probes(seen: &InboundEvidence) -> String {
-    let who = match seen.sources {
-        Some(sources) => format!("{sources} sources together"),
-        None => source_in_words(seen.source),
-    };
+    if let Some(sources) = seen.sources {
+        // How many times is known of none of them.
+        return format!(
+            "{sources} sources together probed a hundred ports or more within ten minutes, the last at {}",
+            seen.target
+        );
+    }
+    let who = source_in_words(seen.source);
     let kinds: Vec<&str> = seen.kinds.iter().copied().map(in_words).collect();
     let what = listed(&kinds).unwrap_or_else(|| "probes".to_owned());
     let (contacts, target) = (seen.contacts, seen.target);
@@ -126,12 +130,12 @@ fn done(
     let time = duration(banned_ns / 1_000_000);
     match verdict {
         InboundVerdict::Banned => format!("it is banned for {time}"),
-        InboundVerdict::SoftBanned => format!("it makes no first contact for {time}"),
+        InboundVerdict::SoftBanned => format!("its first contacts are dropped for {time}"),
         InboundVerdict::Observed if limit == InboundLimit::Distributed => {
             "nobody is banned for it, since each of them probed little".to_owned()
         }
         InboundVerdict::Observed if context.mode == Mode::Observe => {
-            "it is only observed, by `observe`".to_owned()
+            "it is only observed, since the mode is `observe`".to_owned()
         }
         InboundVerdict::Observed => {
             "it is only observed, since no agent had renewed the lease".to_owned()
@@ -244,7 +248,7 @@ mod tests {
         let found = found(InboundVerdict::SoftBanned, 60, seen());
         assert_eq!(
             found.detail,
-            "203.0.113.9 sent SYN to 5 ports of 192.0.2.1 in 12 ms (21, 22, 23, 25, 80), 5 failed: it makes no first contact for 1 min"
+            "203.0.113.9 sent SYN to 5 ports of 192.0.2.1 in 12 ms (21, 22, 23, 25, 80), 5 failed: its first contacts are dropped for 1 min"
         );
         assert_eq!((found.action, found.boot_ns), (Action::Banned, 7));
         let evidence = found.evidence.inbound.expect("it");
@@ -285,7 +289,7 @@ mod tests {
             mode: Mode::Observe,
         };
         let detail = inbound(event, context).detail;
-        assert!(detail.ends_with("only observed, by `observe`"), "{detail}");
+        assert!(detail.ends_with("since the mode is `observe`"), "{detail}");
     }
 
     #[test]
@@ -327,7 +331,7 @@ mod tests {
                     limit: InboundLimit::Distributed,
                     ..seen()
                 },
-                "17 sources together sent SYN",
+                "17 sources together probed a hundred ports or more within ten minutes, the last at 192.0.2.1",
             ),
         ] {
             let detail = found(InboundVerdict::Observed, 0, evidence).detail;

@@ -259,10 +259,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// Who probed this host, as people write it, where that is what it is about.
+    /// Who probed this host, as people write it, where that is what it is about: none where it was many together.
     pub fn source(&self) -> Option<String> {
         let inbound = self.evidence.as_ref()?.inbound.as_ref()?;
-        Some(source_in_words(inbound.source))
+        inbound
+            .sources
+            .is_none()
+            .then(|| source_in_words(inbound.source))
     }
 
     /// The detail without the source with which it begins, for lines that name it before.

@@ -9,6 +9,9 @@ use hayward_record::id;
 use super::{never, state::lock};
 use crate::{clock, ledger::Ban, pipeline::Pipeline};
 
+/// Why somebody is never banned whom settings and the host know nothing of.
+const ALLOWED: &str = "operators allow it (`hayward bans allow list`)";
+
 impl Pipeline {
     /// Takes what the kernel says of somebody who probes this host, and has done about it.
     pub(crate) fn take_inbound(&self, mut event: InboundEvent) {
@@ -29,9 +32,10 @@ impl Pipeline {
         let (mode, _) = policy.guard_mode(Guard::Inbound);
         let interface = self.inbound.interface(event.device);
         let never = self.inbound.never();
+        let allowed = || self.ledger.allows(source).then_some(ALLOWED);
         let context = InboundContext {
             interface: interface.as_deref(),
-            never: never::why(&never, source),
+            never: never::why(&never, source).or_else(allowed),
             mode,
         };
         let found = hayward_detect::inbound(event, context);
@@ -140,6 +144,9 @@ mod tests {
             detail.starts_with("sent SYN to 3 ports of 192.0.2.1"),
             "{detail}"
         );
-        assert!(detail.ends_with("no first contact for 1 min"), "{detail}");
+        assert!(
+            detail.ends_with("first contacts are dropped for 1 min"),
+            "{detail}"
+        );
     }
 }

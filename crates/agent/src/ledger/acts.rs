@@ -291,12 +291,10 @@ impl Agent {
             actor: Some(actor.to_string()),
         };
         let done = self.pipeline.ledger.allow(&order)?;
-        let time = request.seconds.map(|seconds| format!("for {seconds} s"));
-        let mut detail = format!(
-            "allowed: {} {}",
-            named(&order.nets),
-            time.unwrap_or_else(|| "until it is removed".to_owned())
-        );
+        let until = order
+            .time
+            .and_then(|time| Timestamp::now().checked_add(time).ok());
+        let mut detail = format!("allowed: {} {}", named(&order.nets), until_text(until));
         if let Some(comment) = &order.comment {
             detail.push_str(&format!(": {comment}"));
         }

@@ -61,6 +61,14 @@ impl Ledger {
         allows.cloned().collect()
     }
 
+    /// Whether operators allow a source.
+    pub(crate) fn allows(&self, net: IpNet) -> bool {
+        let now = Timestamp::now();
+        let inner = self.lock();
+        let mut allows = inner.book.allows_around(net);
+        allows.any(|allow| allow.holds(now))
+    }
+
     /// How many bans the ledger holds.
     pub fn count(&self) -> usize {
         self.lock().book.ban_count()

@@ -250,7 +250,7 @@ fn seconds(time: Duration) -> u64 {
 }
 
 /// An address without its length; a prefix with it.
-fn source(net: IpNet) -> String {
+pub(crate) fn source(net: IpNet) -> String {
     if net.prefix_len() == net.max_prefix_len() {
         net.addr().to_string()
     } else {
@@ -265,7 +265,7 @@ fn until(until: Option<Timestamp>) -> String {
 }
 
 /// The two largest units of what is left.
-fn left(until: Option<Timestamp>, now: Timestamp) -> String {
+pub(crate) fn left(until: Option<Timestamp>, now: Timestamp) -> String {
     let Some(until) = until else {
         return "for ever".to_owned();
     };

@@ -1,5 +1,7 @@
 //! `hayward events`, `explain` and `report`: what happened, and why.
 
+mod inbound;
+
 use std::{ops::ControlFlow, path::Path, time::Duration};
 
 use hayward_model::Record;
@@ -126,19 +128,24 @@ pub(crate) fn explain(socket: &Path, json: bool, id: &str) -> Result<(), Failure
         return show::json(record);
     }
     show::line(&show::record(record));
-    let text = serde_json::to_value(record)?;
-    for (key, value) in text.as_object().into_iter().flatten() {
-        match value {
-            serde_json::Value::Object(fields) => {
-                show::line(&format!("{key}:"));
-                for (key, value) in fields {
-                    show::line(&format!("  {key}: {}", plain(value)));
-                }
-            }
-            value => show::line(&format!("{key}: {}", plain(value))),
+    for text in inbound::sequel(socket, record) {
+        show::line(&text);
+    }
+    fields(&serde_json::to_value(record)?, 0);
+    Ok(())
+}
+
+/// Each field in a line, and what it holds below it.
+fn fields(value: &serde_json::Value, depth: usize) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let indent = "  ".repeat(depth);
+        if value.is_object() {
+            show::line(&format!("{indent}{key}:"));
+            fields(value, depth + 1);
+        } else {
+            show::line(&format!("{indent}{key}: {}", plain(value)));
         }
     }
-    Ok(())
 }
 
 fn plain(value: &serde_json::Value) -> String {

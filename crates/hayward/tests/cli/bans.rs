@@ -20,10 +20,10 @@ const BANS: &str = r#"[
      "reason": "letter\u001b[31m", "actor": "ann (uid 1000)"}]"#;
 
 /// What is answered: the beginning of a request's first line, a status and a body.
-type Answers = &'static [(&'static str, u16, &'static str)];
+pub(crate) type Answers = &'static [(&'static str, u16, &'static str)];
 
 /// Answers requests in the session's folder until the test ends. Returns what was asked.
-fn answering(session: &Session, answers: Answers) -> Arc<Mutex<Vec<String>>> {
+pub(crate) fn answering(session: &Session, answers: Answers) -> Arc<Mutex<Vec<String>>> {
     let listener = UnixListener::bind(session.folder.path().join("agent")).expect("a socket");
     let asked = Arc::new(Mutex::new(Vec::new()));
     let noted = asked.clone();

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod bans;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod offline;
 #[cfg(test)]
 mod rules;
