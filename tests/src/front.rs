@@ -234,6 +234,17 @@ impl Front {
         found.expect("it was found")
     }
 
+    /// One series of the agent's metrics page, which is served on the host; 0 where it is not there yet.
+    pub fn series(&self, name: &str) -> u64 {
+        let status = self.host.status();
+        let listen = status["metrics"]["listen"].as_str().expect("an address");
+        let page = self.must(&format!(
+            "exec python3 -c 'import urllib.request as r; print(r.urlopen(\"http://{listen}/metrics\").read().decode())'"
+        ));
+        let value = page.lines().find_map(|line| line.strip_prefix(name));
+        value.map_or(0, |value| value.trim().parse().expect("a number"))
+    }
+
     /// A counter of the guard, by its name in the status.
     pub fn counter(&self, name: &str) -> u64 {
         let status = self.host.status();

@@ -150,6 +150,52 @@ mod tests {
         });
     }
 
+    /// Failures of an output, by the agent's metrics.
+    fn failures(front: &Front, output: &str, cause: &str) -> u64 {
+        front.series(&format!(
+            "hayward_firewall_failures_total{{output=\"{output}\",cause=\"{cause}\"}}"
+        ))
+    }
+
+    #[test]
+    fn a_set_that_others_remove_is_counted_and_told_until_it_is_there_again() {
+        let mut front = with_sets();
+        start(&mut front, OUTPUTS);
+        front.host.wait_for_proof("inbound");
+        hayward(&front, &["bans", "add", "203.0.113.20", "--for", "2h"]);
+        front
+            .host
+            .wait_until("it is in both", || are_in_sets(&front, "203.0.113.20"));
+        let problems = |front: &Front| front.host.status()["problems"].to_string();
+        assert!(!problems(&front).contains("not in step"));
+        let outputs = ["nftables inet filter banned", "ipset banned"];
+        for output in outputs {
+            assert_eq!(failures(&front, output, "absent"), 0);
+        }
+        front.must("nft delete set inet filter banned; ipset destroy banned");
+        hayward(&front, &["bans", "add", "203.0.113.21", "--for", "2h"]);
+        front.host.wait_until("it is counted", || {
+            outputs
+                .iter()
+                .all(|output| failures(&front, output, "absent") > 0)
+        });
+        let since = "(not in step with the bans since 20";
+        front.host.wait_until("it is told", || {
+            let problems = problems(&front);
+            problems.contains("there is no set `inet filter banned`: run `nft add table")
+                && problems.contains("there is no set `banned`: run `ipset create banned")
+                && problems.matches(since).count() == 2
+        });
+        front.must(SET);
+        front.must("ipset create banned hash:net timeout 0 comment");
+        let patience = Duration::from_secs(30);
+        front.host.wait_for(patience, "both are in step", || {
+            are_in_sets(&front, "203.0.113.20")
+                && are_in_sets(&front, "203.0.113.21")
+                && !problems(&front).contains("in step")
+        });
+    }
+
     #[test]
     fn a_table_of_its_own_drops_who_is_banned_and_outlives_the_agent() {
         let mut front = Front::new();

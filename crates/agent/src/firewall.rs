@@ -4,6 +4,7 @@ mod call;
 mod changes;
 mod listing;
 mod set;
+mod standing;
 mod table;
 mod text;
 
@@ -16,6 +17,7 @@ use std::{
 use hayward_kernel::InboundBans;
 use hayward_model::{Guard, Mode};
 use hayward_policy::{Output, Policy};
+use hayward_record::Metrics;
 use ipnet::IpNet;
 
 use crate::{AgentError, agent::Agent, inbound::lock};
@@ -25,6 +27,7 @@ pub(crate) use table::TablePlan;
 
 use changes::Obeyed;
 use set::{Bans, KeptSet};
+use standing::{Cause, Standing};
 use table::OwnTable;
 
 /// How often it is looked whether anything is to be done, beside whenever a ban changes.
@@ -108,9 +111,7 @@ impl Firewall {
             (Some(plan), Some(table)) if table.is_by(plan) => false,
             (Some(plan), _) => {
                 // What an earlier agent has left stays until this one takes its place.
-                let mut table = OwnTable::new(&self.mark, plan.clone());
-                table.problem = Some("it is not written yet".to_owned());
-                self.table = Some(table);
+                self.table = Some(OwnTable::new(&self.mark, plan.clone()));
                 self.is_tidy = false;
                 true
             }
@@ -141,8 +142,7 @@ impl Firewall {
         if let Some(table) = &mut self.table {
             table.agree(&self.bans);
         }
-        let is_wrong = self.problems().next().is_some();
-        let pause = if is_wrong { SOON } else { ALL };
+        let pause = if self.is_wrong() { SOON } else { ALL };
         self.next = Instant::now() + pause.max(begun.elapsed() * SHARE);
     }
 
@@ -161,21 +161,41 @@ impl Firewall {
         if let Some(table) = &mut self.table {
             table.follow(&self.bans, &changed);
         }
-        if self.problems().next().is_some() {
+        if self.is_wrong() {
             self.next = self.next.min(Instant::now() + SOON);
         }
     }
 
-    fn problems(&self) -> impl Iterator<Item = &str> {
-        let sets = self.sets.iter().filter_map(|set| set.problem.as_deref());
-        let table = self.table.iter();
-        sets.chain(table.filter_map(|table| table.problem.as_deref()))
+    fn standings(&self) -> impl Iterator<Item = &Standing> {
+        let sets = self.sets.iter().map(|set| &set.standing);
+        sets.chain(self.table.iter().map(|table| &table.standing))
     }
 
-    fn tell(&self, agent: &Agent) {
-        let problems: Vec<&str> = self.problems().collect();
+    fn is_wrong(&self) -> bool {
+        self.standings().any(Standing::is_wrong)
+    }
+
+    fn tell(&mut self, agent: &Agent) {
+        let problems: Vec<String> = self.standings().filter_map(Standing::told).collect();
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
         agent.pipeline.inbound.note("firewall", problem);
+        let metrics = agent.pipeline.recorder.metrics();
+        for set in &mut self.sets {
+            let failed = set.standing.take_failed();
+            count(metrics, &set.standing.name, &failed);
+        }
+        if let Some(table) = &mut self.table {
+            let failed = table.take_failed();
+            count(metrics, &table.standing.name, &failed);
+        }
+    }
+}
+
+/// Counts what failed. All causes are there from the beginning, so that the first failure is an increase.
+fn count(metrics: &Metrics, output: &str, failed: &[Cause]) {
+    for cause in Cause::ALL {
+        let failures = failed.iter().filter(|it| **it == cause).count();
+        metrics.count_firewall_failures(output, cause.name(), failures);
     }
 }
 
@@ -222,7 +242,7 @@ pub fn leave_firewalls(policy: &Policy) -> Result<Vec<String>, String> {
     for output in &policy.inbound.outputs {
         let mut set = KeptSet::new(output.clone(), None, &mark);
         set.agree(&Bans::new());
-        problems.extend(set.problem);
+        problems.extend(set.standing.problem().map(str::to_owned));
     }
     table::remove(&mark)?;
     Ok(problems)

@@ -12,6 +12,8 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
+use super::standing::Cause;
+
 /// Where the programs are: nobody else's are run.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// One call takes no longer.
@@ -46,6 +48,16 @@ impl CallError {
 
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
+    }
+
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Missing { .. } => Cause::Missing,
+            Self::Run { .. } => Cause::Unrunnable,
+            Self::Late { .. } => Cause::Late,
+            Self::Refused { .. } if self.is_absent() => Cause::Absent,
+            Self::Refused { .. } => Cause::Refused,
+        }
     }
 }
 

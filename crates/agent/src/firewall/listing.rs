@@ -9,7 +9,10 @@ use hayward_policy::{AddressFamily, FirewallSet, Output};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use serde_json::Value;
 
-use super::call::{CallError, ipset_list, nft_list};
+use super::{
+    call::{CallError, ipset_list, nft_list},
+    standing::{Cause, Problem},
+};
 
 /// A set, and whose its elements are.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub(crate) struct Listing {
 ///
 /// # Errors
 /// What is wrong with it, and what to run.
-pub(crate) fn list(output: &Output, mark: &str) -> Result<Listing, String> {
+pub(crate) fn list(output: &Output, mark: &str) -> Result<Listing, Problem> {
     let listed = match &output.set {
         FirewallSet::Nftables { family, table, set } => {
             nft_list(&["-j", "list", "set", family, table, set])
@@ -39,27 +42,38 @@ pub(crate) fn list(output: &Output, mark: &str) -> Result<Listing, String> {
     };
     let listing = listing.map_err(|why| {
         let set = &output.set;
-        format!(
+        unfit(format!(
             "the set `{set}` {why}: remove it and run `{}`",
             make(output)
-        )
+        ))
     })?;
     if output.family.is_some_and(|family| family != listing.family) {
         let set = &output.set;
-        return Err(format!(
+        return Err(unfit(format!(
             "the set `{set}` holds addresses of the other family: exchange the two in `outputs`, or remove it and run `{}`",
             make(output)
-        ));
+        )));
     }
     Ok(listing)
 }
 
-fn told(output: &Output, error: &CallError) -> String {
+fn told(output: &Output, error: &CallError) -> Problem {
     let set = &output.set;
-    if error.is_absent() {
+    let text = if error.is_absent() {
         format!("there is no set `{set}`: run `{}`", make(output))
     } else {
         format!("bans are not entered in the set `{set}`: {error}")
+    };
+    Problem {
+        cause: Some(error.cause()),
+        text,
+    }
+}
+
+const fn unfit(text: String) -> Problem {
+    Problem {
+        cause: Some(Cause::Unfit),
+        text,
     }
 }
 

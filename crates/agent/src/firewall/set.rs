@@ -13,6 +13,7 @@ use super::{
     call::{CallError, ipset, nft},
     changes::Obeyed,
     listing::{Listing, list},
+    standing::{Problem, Standing},
     text::{Change, LONGEST_IPSET, text},
 };
 
@@ -35,49 +36,60 @@ pub(crate) struct KeptSet {
     family: Option<AddressFamily>,
     ours: BTreeMap<IpNet, Option<Instant>>,
     foreign: BTreeSet<IpNet>,
-    /// Why it does not say what it should.
-    pub(crate) problem: Option<String>,
+    pub(crate) standing: Standing,
 }
 
 impl KeptSet {
     pub(crate) fn new(output: Output, strength: Option<BanStrength>, mark: &str) -> Self {
+        let kind = match output.set {
+            FirewallSet::Nftables { .. } => "nftables",
+            FirewallSet::Ipset { .. } => "ipset",
+        };
         Self {
             family: None,
+            standing: Standing::new(format!("{kind} {}", output.set)),
             output,
             strength,
             mark: mark.to_owned(),
             ours: BTreeMap::new(),
             foreign: BTreeSet::new(),
-            problem: None,
         }
     }
 
     /// Looks at what it holds, and changes what is not as it should be.
     pub(crate) fn agree(&mut self, bans: &Bans) {
         let listed = list(&self.output, &self.mark);
-        self.problem = match listed {
+        let agreed = match listed {
             Ok(listing) => {
                 self.take_over(listing);
                 let nets: BTreeSet<IpNet> = bans.keys().chain(self.ours.keys()).copied().collect();
-                self.change(bans, &nets).err()
+                self.change(bans, &nets).and_then(|()| self.is_whole(bans))
             }
             Err(problem) => {
                 self.family = None;
-                Some(problem)
+                Err(problem)
             }
         };
-        let left_out = self.left_out(bans);
-        if let (None, Some(first)) = (&self.problem, left_out) {
-            self.problem = Some(format!(
+        self.standing.note(agreed);
+    }
+
+    /// Others may have entered what keeps a ban out.
+    fn is_whole(&self, bans: &Bans) -> Result<(), Problem> {
+        let Some(first) = self.left_out(bans) else {
+            return Ok(());
+        };
+        Err(Problem {
+            cause: None,
+            text: format!(
                 "the set `{}` holds elements of others within {first}, which cannot be entered for that: remove them there",
                 self.output.set
-            ));
-        }
+            ),
+        })
     }
 
     /// Tells what has changed of these sources.
     pub(crate) fn follow(&mut self, bans: &Bans, changed: &[IpNet]) {
-        if self.family.is_none() || self.problem.is_some() {
+        if self.family.is_none() || self.standing.is_wrong() {
             // It is looked at anew soon.
             return;
         }
@@ -94,8 +106,9 @@ impl KeptSet {
             nets
         });
         let nets: BTreeSet<IpNet> = nets.collect();
-        if self.change(bans, &nets).is_err() {
+        if let Err(problem) = self.change(bans, &nets) {
             // Something else has changed it.
+            self.standing.count(&problem);
             self.agree(bans);
         }
     }
@@ -107,7 +120,7 @@ impl KeptSet {
             ours: BTreeMap::new(),
             foreign: BTreeSet::new(),
         });
-        self.problem = None;
+        self.standing.note(Ok(()));
         let nets: BTreeSet<IpNet> = bans.keys().copied().collect();
         let changes = self.changes(bans, &nets);
         self.note(&changes);
@@ -123,18 +136,19 @@ impl KeptSet {
         self.ours = ours.map(|(net, left)| (net, until(left))).collect();
     }
 
-    fn change(&mut self, bans: &Bans, nets: &BTreeSet<IpNet>) -> Result<(), String> {
+    fn change(&mut self, bans: &Bans, nets: &BTreeSet<IpNet>) -> Result<(), Problem> {
         for changes in self.changes(bans, nets).chunks(IN_ONE) {
             let text = text(&self.output.set, changes, &self.mark);
             let told: Result<(), CallError> = match self.output.set {
                 FirewallSet::Nftables { .. } => nft(&text),
                 FirewallSet::Ipset { .. } => ipset(&text),
             };
-            told.map_err(|error| {
-                format!(
+            told.map_err(|error| Problem {
+                cause: Some(error.cause()),
+                text: format!(
                     "bans are not entered in the set `{}`: {error}",
                     self.output.set
-                )
+                ),
             })?;
             self.note(changes);
         }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     call::{nft, nft_list},
     set::{Bans, KeptSet},
+    standing::{Cause, Problem, Standing},
 };
 
 /// Where pins are unless settings say otherwise: the table of such an agent has no suffix.
@@ -50,7 +51,7 @@ pub(crate) struct OwnTable {
     name: String,
     plan: TablePlan,
     sets: Vec<KeptSet>,
-    pub(crate) problem: Option<String>,
+    pub(crate) standing: Standing,
 }
 
 impl OwnTable {
@@ -64,11 +65,16 @@ impl OwnTable {
             let family = Some(family);
             KeptSet::new(Output { set, family }, Some(strength), name)
         });
+        let mut standing = Standing::new(format!("table inet {name}"));
+        standing.note(Err(Problem {
+            cause: None,
+            text: "it is not written yet".to_owned(),
+        }));
         Self {
             name: name.to_owned(),
             plan,
             sets: sets.into(),
-            problem: None,
+            standing,
         }
     }
 
@@ -82,32 +88,44 @@ impl OwnTable {
         for (set, (_, family, _)) in self.sets.iter_mut().zip(SETS) {
             text.push_str(&set.fill(bans, family));
         }
-        let problem = nft(&text).err();
-        self.problem = problem.map(|error| {
-            format!(
+        let written = nft(&text).map_err(|error| Problem {
+            cause: Some(error.cause()),
+            text: format!(
                 "bans are not obeyed, since the table `inet {}` cannot be written: {error}",
                 self.name
-            )
+            ),
         });
+        self.standing.note(written);
     }
 
     /// Looks whether it is all there, and writes it anew where it is not.
     pub(crate) fn agree(&mut self, bans: &Bans) {
         let is_there = nft_list(&["list", "chain", "inet", &self.name, "arrivals"]).is_ok();
-        if is_there && self.problem.is_none() {
+        if is_there && !self.standing.is_wrong() {
             self.sets.iter_mut().for_each(|set| set.agree(bans));
         }
-        if !is_there || self.problem.is_some() || self.sets.iter().any(|set| set.problem.is_some())
+        if !is_there
+            || self.standing.is_wrong()
+            || self.sets.iter().any(|set| set.standing.is_wrong())
         {
             self.write(bans);
         }
+    }
+
+    /// What has failed since this was asked last, of its sets too.
+    pub(crate) fn take_failed(&mut self) -> Vec<Cause> {
+        let sets = self.sets.iter_mut();
+        let sets = sets.flat_map(|set| set.standing.take_failed());
+        let mut failed: Vec<Cause> = sets.collect();
+        failed.extend(self.standing.take_failed());
+        failed
     }
 
     pub(crate) fn follow(&mut self, bans: &Bans, changed: &[ipnet::IpNet]) {
         self.sets
             .iter_mut()
             .for_each(|set| set.follow(bans, changed));
-        if self.sets.iter().any(|set| set.problem.is_some()) {
+        if self.sets.iter().any(|set| set.standing.is_wrong()) {
             self.write(bans);
         }
     }

@@ -37,6 +37,8 @@ catalogue! {
         "Of those, what a ban list refused, by the list's path (64 at most)";
     BANS: "gauge" "hayward_bans" ["strength", "origin"]
         "Bans of the guard inbound that its ledger holds, by strength (full or soft) and origin (scan, operator or import); those that the kernel makes for a moment, of sources that may be made up, are not among them";
+    FIREWALL_FAILURES: "counter" "hayward_firewall_failures_total" ["output", "cause"]
+        "What failed where bans of the guard inbound are entered in a firewall, by output (nftables or ipset and the set's name, or the agent's own table) and cause: missing (the program is not installed), unrunnable, late, absent (no such set), unfit (a set of another kind) or refused; each try counts";
     SOURCES_EVICTED: "counter" "hayward_inbound_sources_evicted_total" []
         "Sources that the guard inbound forgot since others took their places: many in a flood of made-up sources";
     VERDICTS: "counter" "hayward_verdicts_total" ["guard", "action"]

@@ -23,7 +23,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::Cause;
 
-use bans::OfBan;
+use bans::{OfBan, OfOutput};
 use catalogue::Description;
 pub use catalogue::reference;
 
@@ -103,6 +103,7 @@ pub struct Metrics {
     denied: Family<OfGuard, Counter>,
     banned: Family<OfList, Counter>,
     bans: Family<OfBan, Gauge>,
+    firewall_failures: Family<OfOutput, Counter>,
     sources_evicted: Counter,
     judged: Family<OfGuard, Counter>,
     judge_seconds: Family<OfGuard, Seconds>,
@@ -157,6 +158,11 @@ impl Metrics {
             denied: register(&mut registry, &catalogue::DENIED, Family::default()),
             banned: register(&mut registry, &catalogue::BANNED, Family::default()),
             bans: register(&mut registry, &catalogue::BANS, bans::all()),
+            firewall_failures: register(
+                &mut registry,
+                &catalogue::FIREWALL_FAILURES,
+                Family::default(),
+            ),
             sources_evicted: register(
                 &mut registry,
                 &catalogue::SOURCES_EVICTED,

@@ -27,6 +27,8 @@ fn filled() -> Metrics {
     metrics.count_journal_error("no-space");
     metrics.set_bans(BanStrength::Soft, BanOrigin::Import, 12);
     metrics.set_sources_evicted(9);
+    metrics.count_firewall_failures("ipset banned", "absent", 2);
+    metrics.count_firewall_failures("ipset banned", "late", 0);
     metrics.count_told("hooks.example", "queue-full", 5);
     metrics.set_journal_bytes(4_096);
     metrics
@@ -54,6 +56,8 @@ fn every_value_is_shown() {
         r#"hayward_bans{strength="soft",origin="import"} 12"#,
         r#"hayward_bans{strength="full",origin="scan"} 0"#,
         "hayward_inbound_sources_evicted_total 9",
+        r#"hayward_firewall_failures_total{output="ipset banned",cause="absent"} 2"#,
+        r#"hayward_firewall_failures_total{output="ipset banned",cause="late"} 0"#,
         "hayward_journal_bytes 4096",
         r#"hayward_journal_errors_total{cause="no-space"} 1"#,
         "hayward_journal_records_total 1",
