@@ -200,6 +200,16 @@ impl Front {
         server
     }
 
+    /// Takes all places for programs on what arrives at the host's interface, until this is dropped.
+    pub fn crowd(&self) -> Meanwhile {
+        let mut crowd = self.here_meanwhile(&format!(
+            "exec python3 {}/front/crowd.py {INTERFACE}",
+            env!("CARGO_MANIFEST_DIR")
+        ));
+        assert_eq!(crowd.wait_for_line(), "taken\n");
+        crowd
+    }
+
     /// Whether somebody with this address gets a line from a port of the host, in a second or two.
     pub fn reaches(&self, from: &str, port: u16) -> bool {
         let to = if from.contains(':') { FRONT_6 } else { FRONT };
@@ -278,10 +288,11 @@ impl Meanwhile {
         Self { child }
     }
 
-    fn wait_for_line(&mut self) {
+    fn wait_for_line(&mut self) -> String {
         let mut line = String::new();
         let out = self.child.stdout.as_mut().expect("a pipe");
         BufReader::new(out).read_line(&mut line).expect("a line");
+        line
     }
 
     /// Waits for its end: what it has printed.

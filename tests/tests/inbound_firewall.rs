@@ -264,6 +264,55 @@ mod tests {
         drop((server, listener));
     }
 
+    /// Before Linux 6.6 an interface has no places that can be taken.
+    #[test]
+    fn where_no_program_can_be_attached_a_table_drops_until_one_can() {
+        let mut front = Front::new();
+        let crowd = front.crowd();
+        start(&mut front, "soft_ban: 1h");
+        let guard = |front: &Front| {
+            let status = front.host.hayward(&["status", "--json"]);
+            let is_up = status.code == 0;
+            is_up
+                .then(|| status.json()["guards"]["inbound"].clone())
+                .unwrap_or_default()
+        };
+        let mut seen = String::new();
+        front.host.wait_until("it says what it does", || {
+            seen = guard(&front).to_string();
+            seen.contains("\"degraded\"") && seen.contains("blocks by nftables at front0 and sees no scans: no program can be attached at front0: ")
+        });
+        assert!(seen.contains("\"hook\":\"nftables\""), "{seen}");
+        let drill = front.host.hayward(&["drill"]);
+        assert_eq!(drill.code, 6, "{drill:?}");
+        assert!(
+            drill
+                .err
+                .contains("nothing is proven at front0: no program"),
+            "{drill:?}"
+        );
+        let server = front.serve(&[8080]);
+        assert!(front.reaches("203.0.113.5", 8080));
+        hayward(&front, &["bans", "add", "203.0.113.5", "--for", "1h"]);
+        front
+            .host
+            .wait_until("it is dropped", || !front.reaches("203.0.113.5", 8080));
+        // As soon as there is a place, scans are seen, and whoever was banned stays so.
+        drop(crowd);
+        front
+            .host
+            .wait_for(Duration::from_secs(30), "a program takes over", || {
+                guard(&front)["status"] == "enforcing"
+                    && !front.must("nft list tables").contains("hayward")
+            });
+        assert!(!front.reaches("203.0.113.5", 8080));
+        front.there(&format!(
+            "{NMAP} -sS -p1-20 -e out0 -S 203.0.113.10 {FRONT}"
+        ));
+        assert_eq!(front.record_of("203.0.113.10/32")["action"], "banned");
+        drop(server);
+    }
+
     #[test]
     fn uninstalling_removes_the_table_and_what_was_entered() {
         let mut front = with_sets();
