@@ -216,6 +216,12 @@ mod tests {
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(5), "{took:?}");
         assert!(front.reaches("203.0.113.5", 8080));
+        front.host.wait_until("the log says so", || {
+            front
+                .host
+                .log()
+                .contains("banned no more, since the time is over: 203.0.113.5")
+        });
         drop(server);
     }
 

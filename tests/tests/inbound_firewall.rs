@@ -272,10 +272,11 @@ mod tests {
         start(&mut front, "soft_ban: 1h");
         let guard = |front: &Front| {
             let status = front.host.hayward(&["status", "--json"]);
-            let is_up = status.code == 0;
-            is_up
-                .then(|| status.json()["guards"]["inbound"].clone())
-                .unwrap_or_default()
+            if status.code == 0 {
+                status.json()["guards"]["inbound"].clone()
+            } else {
+                serde_json::Value::Null
+            }
         };
         let mut seen = String::new();
         front.host.wait_until("it says what it does", || {

@@ -193,8 +193,17 @@ impl Agent {
         }
         match self.pipeline.ledger.tick(Timestamp::now()) {
             Ok(ended) => {
-                for ban in &ended.bans {
-                    tracing::debug!("the ban of {} is over", shown(ban.net));
+                // A list of very many may end at once, and is one line. Bans for a moment are none: records say when they end.
+                let bans: Vec<IpNet> = ended.bans.iter().map(|ban| ban.net).collect();
+                if !bans.is_empty() {
+                    tracing::info!("banned no more, since the time is over: {}", named(&bans));
+                }
+                let allows: Vec<IpNet> = ended.allows.iter().map(|allow| allow.net).collect();
+                if !allows.is_empty() {
+                    tracing::info!(
+                        "allowed no more, since the time is over: {}",
+                        named(&allows)
+                    );
                 }
             }
             Err(error) => tracing::error!("bans that are over cannot be removed: {error}"),
