@@ -81,6 +81,11 @@ pub struct Front {
 impl Front {
     /// Without an agent yet. In the internet are 203.0.113.1 to .60, and 2001:db8:9:1::1 to 2001:db8:9:9::1.
     pub fn new() -> Self {
+        Self::of(Host::new())
+    }
+
+    /// The same around a host that has no agent yet.
+    pub fn of(host: Host) -> Self {
         let (network, internet) = (Network::new(), Network::new());
         let peer = internet.holder.id();
         network.must(&format!(
@@ -108,7 +113,7 @@ impl Front {
             "ip route add default via {GATEWAY} && ip -6 route add default via {GATEWAY_6}"
         ));
         Self {
-            host: Host::new(),
+            host,
             network,
             internet,
         }
@@ -116,14 +121,19 @@ impl Front {
 
     /// With an agent that has these settings of the guard, a YAML flow mapping without braces, once it is proven.
     pub fn guarding(settings: &str) -> Self {
-        let mut front = Self::new();
-        front.host.list_guard(
+        Self::new().guarded(settings)
+    }
+
+    /// Starts an agent that has these settings of the guard, and waits until it is proven.
+    #[must_use]
+    pub fn guarded(mut self, settings: &str) -> Self {
+        self.host.list_guard(
             "inbound",
             &format!("{{interfaces: [{INTERFACE}], {settings}}}"),
         );
-        front.spawn();
-        front.host.wait_for_proof("inbound");
-        front
+        self.spawn();
+        self.host.wait_for_proof("inbound");
+        self
     }
 
     /// Starts the agent on the host, and does not wait.
@@ -288,7 +298,19 @@ impl Meanwhile {
         Self { child }
     }
 
-    fn wait_for_line(&mut self) -> String {
+    /// Its number, where its command line has become one program by `exec`.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGINT, as of Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("our own program");
+    }
+
+    /// Waits until it has printed a line.
+    pub fn wait_for_line(&mut self) -> String {
         let mut line = String::new();
         let out = self.child.stdout.as_mut().expect("a pipe");
         BufReader::new(out).read_line(&mut line).expect("a line");

@@ -3,6 +3,7 @@
 //! Everything that knows BPF is here. A guard's programs are loaded, pinned and adopted by [`Kernel`]; what operators
 //! switch works through [`Cells`] on the pins alone, without an agent; [`wire`] turns the kernel's bytes into events.
 
+mod attached;
 mod bans;
 mod cells;
 mod counters;
@@ -44,6 +45,7 @@ mod windows;
 pub mod wire;
 mod xdp;
 
+pub use attached::AttachedProgram;
 pub use bans::BanMap;
 pub use cells::{Cell, Cells, boot_ns};
 pub use counters::{Counters, RoundingCounts};

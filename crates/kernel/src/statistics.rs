@@ -5,12 +5,9 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
-use libbpf_rs::{Link, Program, libbpf_sys};
+use libbpf_rs::libbpf_sys;
 
-use crate::{
-    KernelError, Pins,
-    error::{Doing, KernelError::Io},
-};
+use crate::{AttachedProgram, KernelError, Pins, error::Doing};
 
 /// Makes the kernel count time and runs of every program, until it is dropped or its process ends.
 #[derive(Debug)]
@@ -45,24 +42,7 @@ impl Statistics {
 
     /// Totals of a program that an agent has attached, by its name, such as `on_exec`.
     pub fn of_attached(&self, pins: &Pins, program: &str) -> Result<RunTime, KernelError> {
-        let prefix = format!("{program}-");
-        let is_it = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(&prefix);
-        let links = pins.pinned_links();
-        let path = links
-            .into_iter()
-            .map(|(path, _)| path)
-            .find(|path| path.file_name().is_some_and(is_it))
-            .ok_or_else(|| Io {
-                what: format!("find the pinned link of {program}"),
-                source: std::io::ErrorKind::NotFound.into(),
-            })?;
-        let link =
-            Link::open(&path).doing(|| format!("open the pinned link {}", path.display()))?;
-        let info = link
-            .info()
-            .doing(|| format!("ask for the program of {}", path.display()))?;
-        let program = Program::fd_from_id(info.prog_id)
-            .doing(|| format!("open the program of {}", path.display()))?;
+        let program = AttachedProgram::open(pins, program)?;
         run_time(program.as_fd())
     }
 }

@@ -14,7 +14,8 @@ mod tests {
     };
 
     use hayward_kernel::{
-        Hook, InboundBans, InboundProof, Kernel, KernelOptions, Pins, enter_own_network,
+        AttachedProgram, Hook, InboundBans, InboundProof, Kernel, KernelOptions, Pins,
+        enter_own_network,
     };
     use hayward_model::{BanStrength, Guard};
 
@@ -233,6 +234,32 @@ mod tests {
         assert_eq!(tables(&options), ["inbound_sources-128"]);
         options.network.clear();
         assert_eq!(tables(&options), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_attached_is_found_by_its_pin_and_run_with_its_maps() {
+        let _sender = Sender::new();
+        let place = Place::new("found");
+        let options = KernelOptions {
+            network: vec![Guard::Inbound],
+            ..place.options()
+        };
+        let pins = Pins::new(&place.pins);
+        let mut kernel = load(&options);
+        kernel.activate().expect("it attaches");
+        let nowhere = AttachedProgram::open(&pins, "on_inbound_frame");
+        assert!(nowhere.is_err(), "it looks at no device yet");
+        look_at(&mut kernel, Hook::Tc);
+        let program = AttachedProgram::open(&pins, "on_inbound_frame").expect("it is attached");
+        let mut frame = [[2; 12].as_slice(), &[0x08, 0x00]].concat();
+        frame.extend([0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0]);
+        frame.extend([203, 0, 113, 9, 198, 51, 100, 1]);
+        frame.extend([156, 64, 0, 22, 0, 0, 0, 1, 0, 0, 0, 0]);
+        frame.extend([0x50, 0x02, 4, 0, 0, 0, 0, 0]);
+        let passes = program.run(&frame).expect("it runs");
+        assert_eq!((passes, contacts(&kernel)), (u32::MAX, 1));
+        let short = program.run(&frame[..4]).expect_err("it is no frame");
+        assert!(short.to_string().contains("on_inbound_frame"), "{short}");
     }
 
     #[test]
