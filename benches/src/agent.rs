@@ -133,23 +133,33 @@ pub(crate) fn processor_time(host: &Host) -> Result<f64> {
 }
 
 fn settled_memory(host: &Host) -> Result<f64> {
-    let mut most = resident_mebibytes(host)?;
+    Ok(settled_kibibytes(host)? / 1024.0)
+}
+
+/// Resident memory of the agent once it has not grown for a while.
+pub(crate) fn settled_kibibytes(host: &Host) -> Result<f64> {
+    let mut most = kibibytes(host, "VmRSS:")?;
     let mut since = Instant::now();
     while since.elapsed() < SETTLED {
         std::thread::sleep(Duration::from_millis(500));
-        let now = resident_mebibytes(host)?;
+        let now = kibibytes(host, "VmRSS:")?;
         if now > most {
             (most, since) = (now, Instant::now());
         }
     }
-    resident_mebibytes(host)
+    kibibytes(host, "VmRSS:")
 }
 
 fn resident_mebibytes(host: &Host) -> Result<f64> {
+    Ok(kibibytes(host, "VmRSS:")? / 1024.0)
+}
+
+/// Memory of the agent by a line of its status: `VmRSS:` is what it has, `VmHWM:` the most that it has had.
+pub(crate) fn kibibytes(host: &Host, field: &str) -> Result<f64> {
     let text = fs::read_to_string(format!("{}/status", process(host)?))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    Ok(real(kibibytes.context("VmRSS")?) / 1024.0)
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let value = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    Ok(real(value.with_context(|| field.to_owned())?))
 }
 
 fn process(host: &Host) -> Result<String> {

@@ -15,7 +15,7 @@ const ROUNDS: usize = 20;
 /// How often a program is run in a row.
 const TIMES: u32 = 200_000;
 const BANS: u32 = 200_000;
-const SYN: u8 = 0x02;
+pub(crate) const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 const XDP_DROP: i32 = 1;
 const XDP_PASS: i32 = 2;
@@ -126,7 +126,7 @@ fn ns(took: Duration) -> f64 {
 }
 
 /// A segment of TCP, in a frame.
-fn segment(from: Ipv4Addr, port: u16, flags: u8) -> Vec<u8> {
+pub(crate) fn segment(from: Ipv4Addr, port: u16, flags: u8) -> Vec<u8> {
     let mut frame = [[2; 12].as_slice(), &[0x08, 0x00]].concat();
     frame.extend([0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0]);
     frame.extend(from.octets());

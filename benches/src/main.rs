@@ -1,10 +1,12 @@
 //! What the guards cost, measured on the real kernel, with agents that are confined to cgroups of their own.
 
 mod agent;
+mod beside;
 mod corpus;
 mod detection;
 mod exec;
 mod figure;
+mod flood;
 mod growth;
 mod held;
 mod inbound;
@@ -38,7 +40,7 @@ struct Arguments {
     /// The agent to measure.
     #[arg(long, required = true)]
     binary: Option<PathBuf>,
-    /// Measure these alone, and write nothing.
+    /// Measure these alone, and leave the documents as they are.
     #[arg(long, value_enum, value_name = "WHAT")]
     only: Vec<What>,
     /// How many banned programs are started.
@@ -77,6 +79,8 @@ enum What {
     Workloads,
     Network,
     Inbound,
+    Beside,
+    Flood,
 }
 
 fn main() -> Result<()> {
@@ -128,6 +132,14 @@ fn main() -> Result<()> {
     }
     if wanted(What::Inbound) {
         figures.extend(inbound::measure()?);
+    }
+    if wanted(What::Beside) {
+        let measured = beside::measure(&binary)?;
+        figures.extend(measured.figures());
+        page::write_picture(&measured, arguments.only.is_empty())?;
+    }
+    if wanted(What::Flood) {
+        figures.extend(flood::measure(&binary)?);
     }
     if wanted(What::Agent) {
         figures.extend(agent::measure(&binary)?);

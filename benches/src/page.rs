@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 use crate::{
+    beside::Beside,
     figure::{Figure, HEAD},
     growth::{BYTES, Growth, STRINGS},
     plot,
@@ -14,9 +15,7 @@ use crate::{
 
 /// Writes all three below the working folder.
 pub(crate) fn write(figures: &[Figure], growth: &Growth) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = root.parent().filter(|root| root.join("docs").exists());
-    let root = root.context("run this from the checkout that it was built in")?;
+    let root = root()?;
     let mut json = Map::new();
     for figure in figures {
         json.insert(figure.key.to_owned(), Value::from(figure.value));
@@ -26,6 +25,25 @@ pub(crate) fn write(figures: &[Figure], growth: &Growth) -> Result<()> {
     plot::draw(&root.join("docs/performance.svg"), growth)?;
     fs::write(root.join("docs/performance.md"), page(figures, growth)?)?;
     eprintln!("written: target/bench.json, docs/performance.md, docs/performance.svg");
+    Ok(())
+}
+
+fn root() -> Result<&'static Path> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root.parent().filter(|root| root.join("docs").exists());
+    root.context("run this from the checkout that it was built in")
+}
+
+/// Draws what a dropped packet costs: beside the page of the guard, or, where documents are left as they are, where it is looked at
+/// first.
+pub(crate) fn write_picture(beside: &Beside, for_documents: bool) -> Result<()> {
+    let file = if for_documents {
+        "docs/inbound.svg"
+    } else {
+        "target/inbound.svg"
+    };
+    beside.draw(&root()?.join(file))?;
+    eprintln!("written: {file}");
     Ok(())
 }
 
