@@ -93,6 +93,8 @@ struct Taken {
     passed: Samples,
     /// Share of the packets that a capture saw.
     seen: Samples,
+    /// Ns that the guard's program itself takes.
+    program: Option<f64>,
 }
 
 /// All of them.
@@ -135,14 +137,14 @@ pub(crate) fn measure(binary: &Path) -> Result<Beside> {
             }
         }
         alone.extend(bases.iter().map(|burst| burst.spent));
-        for (row, bursts) in rows.iter_mut().zip(bursts) {
-            let taken = Taken::beyond(&bases, &bursts);
+        for ((row, site), bursts) in rows.iter_mut().zip(&sites).zip(bursts) {
+            let program = site.program(&sender, &list, FRAMES)?;
+            let taken = Taken::beyond(&bases, &bursts, program);
             eprintln!(
-                "  {} bans, {}: {:.0} ns of the processor, {:.0} ns by the clock",
-                bans,
+                "  {bans} bans, {}: {:.0} ns, {}",
                 row.entry.name,
                 taken.spent.median(),
-                taken.passed.median()
+                taken.spread(row.entry.way)
             );
             row.taken.push(taken);
         }
@@ -185,7 +187,7 @@ fn compile(folder: &Path) -> Result<PathBuf> {
 
 impl Taken {
     /// Each burst less the one of the same round that arrived nowhere.
-    fn beyond(bases: &[Burst], bursts: &[Burst]) -> Self {
+    fn beyond(bases: &[Burst], bursts: &[Burst], program: Option<f64>) -> Self {
         let less = |of: fn(&Burst) -> f64| {
             let pairs = bases.iter().zip(bursts);
             Samples::new(pairs.map(|(base, burst)| of(burst) - of(base)).collect())
@@ -194,7 +196,24 @@ impl Taken {
             spent: less(|burst| burst.spent),
             passed: less(|burst| burst.passed),
             seen: Samples::new(bursts.iter().map(|burst| burst.seen).collect()),
+            program,
         }
+    }
+
+    /// In words.
+    fn spread(&self, way: Way) -> String {
+        let mut text = format!(
+            "{}; {:.0} by the clock",
+            self.spent.spread(0),
+            self.passed.median()
+        );
+        if let Some(program) = self.program {
+            let _ = write!(text, "; the program itself {program:.0}");
+        }
+        if way == Way::Capture {
+            let _ = write!(text, "; it saw {:.1} % of them", 100.0 * self.seen.median());
+        }
+        text
     }
 }
 
@@ -245,19 +264,5 @@ impl Beside {
             &BANS.map(|bans| format!("banned sources: {bans}")),
             &bars,
         )
-    }
-}
-
-impl Taken {
-    fn spread(&self, way: Way) -> String {
-        let mut text = format!(
-            "{}; {:.0} by the clock",
-            self.spent.spread(0),
-            self.passed.median()
-        );
-        if way == Way::Capture {
-            let _ = write!(text, "; it saw {:.1} % of them", 100.0 * self.seen.median());
-        }
-        text
     }
 }

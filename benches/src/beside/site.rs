@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use hayward_kernel::{Pins, Statistics};
 use hayward_tests::{Front, Host, INTERFACE, Meanwhile};
 
 use crate::sample::real;
@@ -144,6 +145,23 @@ impl Site {
             passed: passed? / f64::from(frames),
             seen,
         })
+    }
+
+    /// Ns that the guard's program itself takes for one of so many packets, by the kernel's account; none of other ways.
+    pub(super) fn program(&self, sender: &Path, list: &Path, frames: u32) -> Result<Option<f64>> {
+        let name = match self.way {
+            Way::Hayward("tc") => "on_inbound_frame",
+            Way::Hayward(_) => "on_inbound_packet",
+            _ => return Ok(None),
+        };
+        let statistics = Statistics::enable()?;
+        let pins = Pins::new(&self.front.host.pins);
+        let before = statistics.of_attached(&pins, name)?;
+        self.burst(sender, list, frames)?;
+        let after = statistics.of_attached(&pins, name)?;
+        Ok(Some(
+            real(after.ns - before.ns) / real(after.runs - before.runs),
+        ))
     }
 
     /// How many packets this way has dropped, by its own count.
