@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{figure::Figure, sample::Samples};
 use site::{Burst, Site, Way};
@@ -24,6 +24,16 @@ const FEW_FRAMES: u32 = 2_000;
 /// How many addresses are banned.
 const BANS: [u32; 2] = [1, 10_000];
 
+/// What is compared, and the package of Debian that brings it.
+const NEEDS: [(&str, &str); 6] = [
+    ("cc", "gcc"),
+    ("nft", "nftables"),
+    ("ipset", "ipset"),
+    ("iptables-nft", "iptables"),
+    ("iptables-legacy", "iptables"),
+    ("tcpdump", "tcpdump"),
+];
+
 /// A way, with its keys in `target/bench.json`, by how many are banned, and what it is called.
 struct Entry {
     way: Way,
@@ -31,7 +41,7 @@ struct Entry {
     name: &'static str,
 }
 
-const ENTRIES: [Entry; 9] = [
+const ENTRIES: [Entry; 10] = [
     Entry {
         way: Way::Hayward("native"),
         keys: ["beside.native_1_ns", "beside.native_10k_ns"],
@@ -63,9 +73,17 @@ const ENTRIES: [Entry; 9] = [
         name: "a set of ipset, by a rule of iptables in INPUT",
     },
     Entry {
-        way: Way::Rules,
+        way: Way::Rules("iptables-nft"),
         keys: ["beside.iptables_1_ns", "beside.iptables_10k_ns"],
         name: "a rule of iptables for each address, in INPUT",
+    },
+    Entry {
+        way: Way::Rules("iptables-legacy"),
+        keys: [
+            "beside.iptables_legacy_1_ns",
+            "beside.iptables_legacy_10k_ns",
+        ],
+        name: "the same by the older iptables-legacy",
     },
     Entry {
         way: Way::Nothing,
@@ -107,6 +125,14 @@ pub(crate) struct Beside {
 /// Measures all of them in turns, so that what disturbs the machine for a while disturbs each.
 pub(crate) fn measure(binary: &Path) -> Result<Beside> {
     eprintln!("beside: {ROUNDS} rounds of {FRAMES} packets, {BANS:?} bans");
+    for (program, package) in NEEDS {
+        let look = format!("command -v {program}");
+        let found = Command::new("sh").args(["-c", &look]).output()?;
+        ensure!(
+            found.status.success(),
+            "{program} is missing: install the package {package}, as tools/install-test-deps does"
+        );
+    }
     let folder = tempfile::tempdir()?;
     let sender = compile(folder.path())?;
     let base = Site::new(Way::Nowhere, binary)?;
@@ -157,7 +183,7 @@ pub(crate) fn measure(binary: &Path) -> Result<Beside> {
 
 /// A list of many rules is walked through for each packet.
 fn frames(site: &Site, bans: u32) -> u32 {
-    if site.way() == Way::Rules && bans > 1 {
+    if matches!(site.way(), Way::Rules(_)) && bans > 1 {
         FEW_FRAMES
     } else {
         FRAMES
@@ -179,8 +205,7 @@ fn compile(folder: &Path) -> Result<PathBuf> {
         .args(["-O2", "-Wall", "-Wextra", "-Werror", "-x", "c", "-o"])
         .arg(&program)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/beside/send.c"))
-        .status()
-        .context("cc, which stands in the package gcc")?;
+        .status()?;
     ensure!(status.success(), "the program that sends does not compile");
     Ok(program)
 }

@@ -113,6 +113,13 @@ const HOW: &str = "
   while something else keeps a processor busy.
 - Miners: the real RandomX library, in light mode, in scope of an agent that enforces; from the end of the first hash to
   the miner's end by SIGKILL. Where fewer than a hundred were tried, it is the slowest of them.
+- A packet of a banned source: two networks that are joined by a pair of veth devices, for each way of its own; the same SYNs by a
+  packet socket, 50,000 at once and in turns with the other ways, to a port at which nobody listens. The processor time of the sender,
+  within which the packets arrive, of the kernel's threads for that (`ksoftirqd`), and of who captures; less what the sender takes where
+  the other end is down. The counts of each way must say that all were dropped. What a program itself takes is the kernel's account.
+- A flood of made-up sources: the classifier that the agent has attached is run on 10,000,000 frames, each a SYN of a random source to a
+  random port; from the 5,000,000th on, one of a scan after every 80,000, so that the table of 65,536
+  sources is full of others meanwhile. Memory is the agent's when it has not grown for 12 s, before and after.
 - The agent: from its start to `READY=1`, which it says after its own test was seen to be stopped; resident memory when
   it has not grown for 12 s; processor time of all its threads while programs are started in its scope.
 ";

@@ -21,8 +21,8 @@ pub(super) enum Way {
     NftSet(&'static str),
     /// A set of ipset, and a rule of iptables.
     Ipset,
-    /// A rule of iptables for each address.
-    Rules,
+    /// A rule for each address, by a program of the family of iptables.
+    Rules(&'static str),
     /// A program that captures what arrives, and counts it.
     Capture,
 }
@@ -93,9 +93,9 @@ impl Site {
                      ipset restore < {rules_path} && iptables -A INPUT -m set --match-set banned src -j DROP"
                 ),
             ),
-            Way::Rules => (
+            Way::Rules(program) => (
                 format!("*filter\n{}COMMIT\n", rule_for_each(&text)),
-                format!("iptables-restore < {rules_path}"),
+                format!("{program}-restore < {rules_path}"),
             ),
         };
         fs::write(&rules, text)?;
@@ -172,9 +172,8 @@ impl Site {
             Way::NftSet(_) => self
                 .front
                 .must("nft list ruleset | sed -n 's/.*counter packets \\([0-9]*\\).*/\\1/p'"),
-            Way::Ipset | Way::Rules => self.front.must(
-                "iptables -nvxL INPUT | awk '$3 == \"DROP\" { sum += $1 } END { print sum + 0 }'",
-            ),
+            Way::Ipset => self.front.must(&dropped_by("iptables")),
+            Way::Rules(program) => self.front.must(&dropped_by(program)),
         };
         count.trim().parse().context("a count")
     }
@@ -186,6 +185,10 @@ impl Site {
             .must("awk '$1 == \"Tcp:\" { count = $11 } END { print count }' /proc/net/snmp");
         count.trim().parse().context("a count")
     }
+}
+
+fn dropped_by(program: &str) -> String {
+    format!("{program} -nvxL INPUT | awk '$3 == \"DROP\" {{ sum += $1 }} END {{ print sum + 0 }}'")
 }
 
 fn each(list: &str, before: &str) -> String {
