@@ -85,7 +85,5 @@ for name, packets in FRAMES.items():
 write("captures", "mining", capture([ipv4(6, tcp(SYN, 3333)), ipv4(6, tcp(ACK | 8, 3333) + MINING)]))
 write("captures", "question", capture([ipv4(17, udp(QUESTION))]))
 write("ban_lists", "list", b"203.0.113.9 # one\n203.0.113.0/24\n2001:db8::/32\n; none\n::ffff:192.0.2.1\n\nexample.org\n")
-write("settings", "default", (HERE.parent / "crates/policy/default.yaml").read_bytes())
-write("settings", "inbound", b'guards: {inbound: {interfaces: [default, "en*"], ban: 1h, never: [192.0.2.0/24]}}\n')
 for kind in range(32):
     write("events", str(kind), struct.pack("<I", kind) + bytes(508))
