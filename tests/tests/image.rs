@@ -135,6 +135,14 @@ mod tests {
         let containerd = Containerd::new(&place);
         containerd.import(&place, &archive);
 
+        // What stands for the node's interface, in its network.
+        let link = [
+            "link", "add", "front0", "type", "veth", "peer", "name", "out0",
+        ];
+        for arguments in [link.as_slice(), &["link", "set", "front0", "up"]] {
+            let done = place.command("ip").args(arguments).status();
+            assert!(done.expect("ip").success());
+        }
         let settings = host.path("settings");
         let (run, journal) = (host.path("run"), host.path("state"));
         for folder in [&settings, &run, &journal] {
@@ -147,6 +155,7 @@ mod tests {
             ),
             ..Start::default()
         });
+        host.list_guard("inbound", "{interfaces: [front0]}");
         let folder = host.folder.path().display().to_string();
         host.edit_settings(&format!("{folder}/journal"), "/var/lib/hayward/journal");
         host.edit_settings(
@@ -185,6 +194,13 @@ mod tests {
         });
         let status = hayward(&["status", "--json"]).ok().json();
         assert_eq!(status["problems"], serde_json::json!([]), "{status}");
+
+        // The node's interfaces are seen, and bans are kept in the node's folder.
+        let inbound = &status["guards"]["inbound"];
+        assert_eq!(inbound["interfaces"][0]["hook"], "tc", "{inbound}");
+        hayward(&["bans", "add", "203.0.113.7", "--for", "1h"]).ok();
+        let ledger = fs::read_to_string(journal.join("journal/bans.lines"));
+        assert!(ledger.expect("a ledger").contains("203.0.113.7"));
 
         // Another container is named and stopped; the agent's own is in scope, and never acted on.
         let mut others = Pods::new(
