@@ -14,7 +14,8 @@ pub(crate) fn is_elsewhere(proc: &Path) -> bool {
 /// Whether this process may be in the network of the machine's first process. A test must not look at packets there, so what
 /// cannot be told counts as that.
 ///
-/// Not everybody may look at the first process. Then it is elsewhere where any that it descends from is in another network.
+/// Not everybody may look at the first process. Then the kernel's own threads are in the same network as that one is; where these are
+/// not to be seen, it is elsewhere where any that it descends from is in another network.
 pub fn may_be_in_first_network() -> bool {
     may_be_first(Path::new("/proc"))
 }
@@ -23,13 +24,20 @@ fn may_be_first(proc: &Path) -> bool {
     let Some(own) = network(proc, "self") else {
         return true;
     };
-    match network(proc, "1") {
+    match network(proc, "1").or_else(|| network_of_kernel(proc)) {
         Some(first) => own == first,
         None => ancestors(proc).all(|process| {
             let network = network(proc, &process);
             network.is_none_or(|network| network == own)
         }),
     }
+}
+
+/// That of the kernel's threads, by the one that starts the others.
+fn network_of_kernel(proc: &Path) -> Option<PathBuf> {
+    let status = fs::read_to_string(proc.join("2/status")).ok()?;
+    let says = |line: &str| status.lines().any(|it| it == line);
+    (says("Name:\tkthreadd") && says("PPid:\t0")).then(|| network(proc, "2"))?
 }
 
 /// Processes that this one descends from, the nearest first.
@@ -98,5 +106,14 @@ mod tests {
         fs::remove_dir_all(proc.path().join("7")).expect("removed");
         make("7", "1", Some("net:[2]"));
         assert!(may_be_first(proc.path()), "all are in the same");
+        // A process of any other name proves nothing.
+        make("2", "0", Some("net:[1]"));
+        assert!(may_be_first(proc.path()));
+        fs::write(proc.path().join("2/status"), "Name:\tkthreadd\nPPid:\t0\n").expect("a file");
+        assert!(!may_be_first(proc.path()));
+        fs::remove_dir_all(proc.path().join("2")).expect("removed");
+        make("2", "0", Some("net:[2]"));
+        fs::write(proc.path().join("2/status"), "Name:\tkthreadd\nPPid:\t0\n").expect("a file");
+        assert!(may_be_first(proc.path()));
     }
 }
