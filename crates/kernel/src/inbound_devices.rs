@@ -214,7 +214,8 @@ fn former(pins: &Pins, device: u32, instance: u64) -> Option<PathBuf> {
 
 impl Kernel {
     /// Has the guard `inbound` look at these interfaces, by the first of the hooks that works, and at no others. Says of each by
-    /// which it does, or why it does not; of one that is looked at already, nothing is changed.
+    /// which it does, or why it does not; of one that is looked at already, nothing is changed, unless somebody else has taken a
+    /// program off there.
     pub fn look_at(
         &mut self,
         devices: &BTreeMap<u32, Vec<Hook>>,
@@ -228,7 +229,13 @@ impl Kernel {
             let is_wanted = devices
                 .get(&device)
                 .is_some_and(|hooks| hooks.contains(&inbound.devices[&device]));
-            if !is_wanted {
+            let is_in_place = is_in_place(device, pins, instance);
+            if is_wanted && !is_in_place {
+                tracing::warn!(
+                    "somebody has taken programs of the guard inbound off the network device {device}: they are attached again, as settings have it (`hayward off --guard inbound` ends what they do)"
+                );
+            }
+            if !is_wanted || !is_in_place {
                 inbound.leave(device, pins, instance);
             }
         }

@@ -173,8 +173,8 @@ mod tests {
 
     /// Others can take a filter off, and tell nobody.
     #[test]
-    fn what_was_taken_off_a_device_proves_nothing_there() {
-        let _sender = Sender::new();
+    fn what_was_taken_off_a_device_proves_nothing_there_and_is_attached_again() {
+        let sender = Sender::new();
         let place = Place::new("taken-off");
         let options = KernelOptions {
             network: vec![Guard::Inbound],
@@ -188,6 +188,12 @@ mod tests {
         run("tc filter del dev v0 ingress");
         assert_eq!(proof(&mut kernel), InboundProof::TakenOff);
         assert!(kernel.prove_inbound().expect("it runs"));
+        look_at(&mut kernel, Hook::Tc);
+        assert_eq!(proof(&mut kernel), InboundProof::Works);
+        sender.sends(1_000);
+        wait_for("a contact", || contacts(&kernel) >= 1);
+        let filters = run("tc filter show dev v0 ingress; tc filter show dev v0 egress");
+        assert_eq!(filters.matches("direct-action").count(), 2, "{filters}");
     }
 
     #[test]

@@ -57,10 +57,12 @@ impl Agent {
             agent.look_for_peers();
             if looks.is_multiple_of(READ_AGAIN) {
                 agent.see_who_is_never_banned();
+                // What others take off an interface is told to nobody.
+                agent.look_at_interfaces();
             } else {
                 agent.write_never();
+                agent.look_again_where_it_failed();
             }
-            agent.look_again_where_it_failed();
         })?;
         let mut threads = vec![interfaces, peers, self.start_firewall(stop)?];
         if let Some(scanblocker) = self.scanblocker.clone() {
