@@ -87,6 +87,14 @@ pub enum KernelError {
         "a program of XDP is attached there already, and is not replaced: set `attach: tc`, or remove it (`ip link set DEVICE xdp off`)"
     )]
     XdpTaken,
+    /// The driver of an interface takes no program of XDP, or not as the interface is set up.
+    #[error(
+        "its driver takes no program of XDP as it is set up ({source}): set `attach: generic` or `attach: tc`"
+    )]
+    XdpRefused {
+        /// The kernel's reason.
+        source: std::io::Error,
+    },
     /// The kernel has no BPF LSM, or it is not switched on.
     #[error(
         "BPF LSM is not among the active security modules ({active}): boot with `lsm={active},bpf`"

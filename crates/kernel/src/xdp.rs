@@ -59,7 +59,18 @@ pub(crate) fn attach(
     if matches!(&link, Err(error) if taken.contains(&error.raw_os_error())) {
         return Err(KernelError::XdpTaken);
     }
-    let link = link.doing(|| format!("attach XDP to the network device {device}"))?;
+    // Drivers have many reasons: they carry none, the MTU is too large, there are too few queues.
+    let is_of_no_driver = |error: &io::Error| {
+        let others = [Errno::NODEV, Errno::PERM].map(|errno| Some(errno.raw_os_error()));
+        others.contains(&error.raw_os_error())
+    };
+    let link = link.map_err(|source| match hook {
+        Hook::Native if !is_of_no_driver(&source) => KernelError::XdpRefused { source },
+        _ => KernelError::Io {
+            what: format!("attach XDP to the network device {device}"),
+            source,
+        },
+    })?;
     pin_link(&link, pin)
 }
 

@@ -79,8 +79,8 @@ mod tests {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn device() -> u32 {
-        let number = run("ip -o link show dev v0");
+    fn device(name: &str) -> u32 {
+        let number = run(&format!("ip -o link show dev {name}"));
         let number = number.split(':').next().expect("a number");
         number.parse().expect("a number")
     }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     fn look_at(kernel: &mut Kernel, hook: Hook) {
-        let device = device();
+        let device = device("v0");
         let mut looks = kernel.look_at(&BTreeMap::from([(device, vec![hook])]));
         let looks = looks.remove(&device).expect("an answer");
         assert_eq!(looks.expect("it attaches"), hook);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn proof(kernel: &mut Kernel) -> InboundProof {
-        kernel.prove_inbound_at().expect("it runs")[&device()]
+        kernel.prove_inbound_at().expect("it runs")[&device("v0")]
     }
 
     /// Others can take a filter off, and tell nobody.
@@ -281,6 +281,24 @@ mod tests {
         kernel.activate().expect("it attaches");
         let proven = kernel.prove_inbound().expect("it runs");
         assert!(proven, "where it only observes, too");
+        // Bridges carry no XDP of their own.
+        run("ip link add b0 type bridge");
+        let bridge = device("b0");
+        let look = |kernel: &mut Kernel, hooks: &[Hook]| {
+            let mut looks = kernel.look_at(&BTreeMap::from([(bridge, hooks.to_vec())]));
+            looks.remove(&bridge).expect("an answer")
+        };
+        let refused = look(&mut kernel, &[Hook::Native]).expect_err("no driver");
+        let refused = refused.to_string();
+        for part in [
+            "its driver takes no",
+            "os error 95",
+            "set `attach: generic`",
+        ] {
+            assert!(refused.contains(part), "{refused}");
+        }
+        let generic = look(&mut kernel, &[Hook::Native, Hook::Generic]);
+        assert_eq!(generic.expect("without a driver"), Hook::Generic);
         let nowhere = 4_000_000;
         let looks = kernel.look_at(&BTreeMap::from([(nowhere, vec![Hook::Generic, Hook::Tc])]));
         // A device that has gone meanwhile is none to fail for, but for XDP, which says so.
