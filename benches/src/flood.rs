@@ -88,8 +88,8 @@ fn counted(front: &Front, before: &Counters, after: &Counters) -> Result<String>
     let shown = [
         front.counter("inbound_contacts"),
         front.counter("inbound_evicted"),
-        metric(front, "hayward_checked_total{guard=\"inbound\"}")?,
-        metric(front, "hayward_inbound_sources_evicted_total")?,
+        front.series("hayward_checked_total{guard=\"inbound\"}"),
+        front.series("hayward_inbound_sources_evicted_total"),
     ];
     let (contacts_now, evicted_now) = (after.inbound_contacts, after.inbound_evicted);
     ensure!(
@@ -99,20 +99,6 @@ fn counted(front: &Front, before: &Counters, after: &Counters) -> Result<String>
     Ok(format!(
         "{contacts} first contacts counted, {evicted} sources forgotten"
     ))
-}
-
-/// One series of the metrics, which are served on the host alone.
-fn metric(front: &Front, series: &str) -> Result<u64> {
-    let status = front.host.status();
-    let listen = status["metrics"]["listen"].as_str();
-    let listen = listen.context("metrics are served")?;
-    let page = front.must(&format!("busybox wget -qO- http://{listen}/metrics"));
-    let value = page.lines().find_map(|line| line.strip_prefix(series));
-    value
-        .with_context(|| series.to_owned())?
-        .trim()
-        .parse()
-        .context("a number")
 }
 
 /// Runs the program on all frames, and on those of the scan among them.

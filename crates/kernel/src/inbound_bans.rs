@@ -96,8 +96,8 @@ impl InboundBans {
         strength: BanStrength,
     ) -> Result<(), KernelError> {
         let net = prefix(net);
-        let is_new = self.lookup(net)?.is_none();
-        if let Some(length) = self.length(net).filter(|_| is_new) {
+        let former = self.lookup(net)?;
+        if let Some(length) = self.length(net).filter(|_| former.is_none()) {
             let lengths = self.counts.keys().filter(|other| other.0 == length.0);
             let lengths = lengths.count();
             if !self.counts.contains_key(&length) && lengths >= MOST_LENGTHS {
@@ -110,7 +110,7 @@ impl InboundBans {
             let ns = u64::try_from(time.as_nanos()).unwrap_or(FOREVER);
             monotonic_ns().saturating_add(ns)
         });
-        let dropped = self.lookup(net)?.map_or(0, |ban| ban.dropped);
+        let dropped = former.map_or(0, |ban| ban.dropped);
         let mut value = [0; BAN_BYTES];
         value[..DROPPED].copy_from_slice(&until.to_ne_bytes());
         value[DROPPED..STRENGTH].copy_from_slice(&dropped.to_ne_bytes());

@@ -53,8 +53,9 @@ impl Agent {
             Default::default()
         });
         let interfaces = reports.iter().map(|report| {
-            let mut numbers = links.iter().filter(|(_, link)| link.name == report.name);
-            let number = numbers.next().map(|(number, _)| *number);
+            let mut all_links = links.iter();
+            let link = all_links.find(|(_, link)| link.name == report.name);
+            let number = link.map(|(number, _)| *number);
             let proof = number.and_then(|number| proofs.get(&number)).copied();
             let addresses = number.and_then(|number| all.get(&number)).cloned();
             proven(report, proof, addresses.unwrap_or_default())
@@ -81,7 +82,7 @@ fn proven(
             "its program did not drop a packet of a banned source, or dropped another: restart the agent, and report it with `hayward support`".to_owned(),
         ),
         Some(InboundProof::TakenOff) => Some(
-            "its programs were taken off there by somebody else: restart the agent, which attaches them again".to_owned(),
+            "its programs were taken off there by somebody else: the agent attaches them again within a minute".to_owned(),
         ),
         None => report.reason.clone().or_else(|| {
             Some("no program of it is there, and what nftables drops was not tried: see `hayward status`".to_owned())

@@ -55,13 +55,11 @@ fn now(socket: &Path, net: IpNet) -> Option<String> {
     let path = format!("/v1/inbound/bans/why?address={}", net.addr());
     let why: WhyBanned = client::get(socket, &path).ok()?;
     let name = source_in_words(net);
-    let covering = why.bans.iter().map(|ban| &ban.ban);
     let Some(ban) = why.bans.iter().find(|it| it.ban.net.contains(&net)) else {
-        let narrower = covering.count() > 0;
-        let all = if narrower {
-            ", but for parts of it"
-        } else {
+        let all = if why.bans.is_empty() {
             ""
+        } else {
+            ", but for parts of it"
         };
         return Some(format!("now: {name} is not banned{all}"));
     };
