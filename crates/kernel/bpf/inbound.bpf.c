@@ -232,6 +232,15 @@ static __always_inline void note_opened(const struct arrival *answer, u64 since)
 	bpf_map_update_elem(&inbound_opened, &flow, &since, BPF_ANY);
 }
 
+static __always_inline void put_service(const struct inbound_service *service, u64 now)
+{
+	struct inbound_host *host = host_state();
+
+	if (host)
+		host->answered[service->port] = 1;
+	bpf_map_update_elem(&inbound_served, service, &now, BPF_ANY);
+}
+
 /* A service answers somebody. Returns whether somebody was there to be answered. */
 static __noinline bool note_answer(struct inbound_scratch *scratch, u8 transport, u16 port, u64 now)
 {
@@ -248,7 +257,7 @@ static __noinline bool note_answer(struct inbound_scratch *scratch, u8 transport
 	/* Of UDP, it may as well be this host that begins. */
 	if (transport == IPPROTO_UDP && !scratch->result.is_known)
 		return false;
-	bpf_map_update_elem(&inbound_served, &service, &now, BPF_ANY);
+	put_service(&service, now);
 	return true;
 }
 

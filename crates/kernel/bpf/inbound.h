@@ -137,6 +137,7 @@ struct inbound_host {
 	u32 told;    /* in this window */
 	u32 bans;    /* made in this minute */
 	u8 of_window[65536]; /* of each port, in which window it was counted last */
+	u8 answered[65536];  /* 1 where something has answered from a port: at others no service needs to be looked for */
 };
 
 struct {
@@ -246,10 +247,21 @@ static __always_inline bool is_opened_here(const struct arrival *arrival)
 	return since && !(*since & INBOUND_ANSWERS);
 }
 
+static __always_inline struct inbound_host *host_state(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&inbound_host, &zero);
+}
+
 static __always_inline bool is_served(const struct inbound_service *service)
 {
-	u64 *when = bpf_map_lookup_elem(&inbound_served, service);
+	struct inbound_host *host = host_state();
+	u64 *when;
 
+	if (!host || !host->answered[service->port])
+		return false;
+	when = bpf_map_lookup_elem(&inbound_served, service);
 	return when && *when;
 }
 

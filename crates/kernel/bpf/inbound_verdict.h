@@ -16,13 +16,6 @@ struct inbound_case {
 	u32 sources;
 };
 
-static __always_inline struct inbound_host *host_state(void)
-{
-	u32 zero = 0;
-
-	return bpf_map_lookup_elem(&inbound_host, &zero);
-}
-
 /* Whether one more ban may be made: they are limited in a minute, and in all. */
 static __always_inline bool has_room(u64 now)
 {

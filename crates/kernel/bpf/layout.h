@@ -138,7 +138,7 @@ enum cell {
 	CELL_INBOUND_SEED,    /* a secret number, by which sources are spread over the table */
 	CELL_COUNT,
 };
-#define LAYOUT_VERSION 10
+#define LAYOUT_VERSION 11
 #define MAX_CELLS 64 /* room for later versions, which then share this one's pins */
 #define MAX_COUNTERS 64
 

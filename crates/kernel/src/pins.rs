@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Version of maps and cells, as `bpf/layout.h` has it: agents of different layouts pin side by side.
-pub(crate) const LAYOUT_VERSION: u32 = 10;
+pub(crate) const LAYOUT_VERSION: u32 = 11;
 
 /// An instance number that no programs have.
 const NO_INSTANCE: u64 = u64::MAX;
