@@ -11,6 +11,7 @@ mod growth;
 mod held;
 mod inbound;
 mod kills;
+mod machine;
 mod miners;
 mod network;
 mod page;
@@ -68,6 +69,7 @@ enum Helper {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
+    Machine,
     Growth,
     Held,
     Exec,
@@ -100,6 +102,9 @@ fn main() -> Result<()> {
     let wanted = |what| arguments.only.is_empty() || arguments.only.contains(&what);
     let mut figures = Vec::new();
     let mut growth = None;
+    if wanted(What::Machine) {
+        figures.extend(machine::measure());
+    }
     if wanted(What::Growth) {
         let measured = growth::measure()?;
         figures.push(measured.figure());

@@ -53,7 +53,8 @@ fn page(figures: &[Figure], growth: &Growth) -> Result<String> {
          `make bench` measures this and writes this page; `target/bench.json` has the same numbers for programs.\n\
          Measured on {}.\n\n\
          Smaller is better everywhere. Times in the kernel are the kernel's own (`bpf_stats`) and include what it takes\n\
-         to take them. Absolute times do not carry over to other machines; ratios mostly do.\n\n",
+         to take them. Absolute times do not carry over to other machines; ratios mostly do. The first rows say what this\n\
+         machine takes.\n\n",
         machine()?
     );
     row(&mut page, &HEAD.map(str::to_owned))?;
@@ -93,6 +94,8 @@ fn page(figures: &[Figure], growth: &Growth) -> Result<String> {
 const HOW: &str = "
 ## How it is measured
 
+- This machine: ten million products and sums in a row, each of the last one's; a million reads from 256 MiB, where each line says
+  which is next; a million system calls.
 - Kernel time per exec: an agent with 30,000 banned strings guards a cgroup; a process in it starts the smallest
   program there is with 160 bytes of arguments, a thousand times a batch. The kernel counts time and runs of the
   attached program. Batches during which more than 2 % of the machine's program starts were others' are left out. For
