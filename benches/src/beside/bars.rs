@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use plotters::prelude::*;
 
-/// Colours that people with any colour vision tell apart (Okabe and Ito).
-const COLOURS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(230, 159, 0)];
+use crate::plot::COLOURS;
+
 /// What the axis begins at.
 const LEAST: f64 = 100.0;
 const GAP: u32 = 4;
@@ -47,7 +47,7 @@ pub(super) fn draw(file: &Path, labels: &[String; 2], ways: &[(&str, [f64; 2])])
         .y_labels(ways.len())
         .y_label_formatter(&name)
         .draw()?;
-    for (which, colour) in COLOURS.into_iter().enumerate() {
+    for (which, colour) in [COLOURS[0], COLOURS[2]].into_iter().enumerate() {
         let bars = (0..count).rev().zip(ways).map(|(row, (_, ns))| {
             let (from, to, above, below) = if which == 0 {
                 (
