@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use libbpf_rs::ProgramInput;
 use rustix::io::Errno;
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     object::{INBOUND, Load},
     programs::Programs,
     source_table::SourceTable,
+    test_run::run_on_frame,
     xdp,
 };
 
@@ -164,36 +164,20 @@ impl Inbound {
     }
 
     /// Whether the program of a hook drops what a banned source sends, and nothing else.
-    fn shows(&mut self, hook: Hook, proof: &Proof) -> Result<bool, KernelError> {
+    fn shows(&self, hook: Hook, proof: &Proof) -> Result<bool, KernelError> {
         let (program, drop, pass) = match hook {
             Hook::Native | Hook::Generic => (PACKET, XDP_DROP, XDP_PASS),
             Hook::Tc => (FRAME, FRAME_DROP, FRAME_PASS),
         };
-        let banned = self.run(program, &proof.frame(true))?;
-        let other = self.run(program, &proof.frame(false))?;
-        Ok(banned == drop && other == pass)
-    }
-
-    /// Runs a program as if this frame had arrived.
-    fn run(&mut self, name: &str, frame: &[u8]) -> Result<u32, KernelError> {
-        let doing = || format!("run the program {name}");
-        let mut programs = self.programs.object.progs_mut();
-        let program = programs.find(|program| program.name() == name);
-        let program = program
-            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
-            .doing(doing)?;
-        let input = ProgramInput {
-            data_in: Some(frame),
-            ..ProgramInput::default()
-        };
-        Ok(program.test_run(input).doing(doing)?.return_value)
+        let answer = |frame: &[u8]| run_on_frame(&self.programs.object, program, frame);
+        Ok(answer(&proof.frame(true))? == drop && answer(&proof.frame(false))? == pass)
     }
 }
 
 /// Whether both of an instance's programs still are at a device: that which sees what arrives, and that which sees what leaves.
-fn is_in_place(device: u32, pins: &Pins, instance: u64) -> bool {
-    let pinned = pins.pinned_links().into_iter();
-    let there = pinned.filter(|(path, of)| {
+/// `links` are all that are pinned.
+fn is_in_place(device: u32, links: &[(PathBuf, u64)], instance: u64) -> bool {
+    let there = links.iter().filter(|(path, of)| {
         *of == instance && is_inbound(path) && frames::device_of(path) == Some(device)
     });
     there.filter(|(path, _)| frames::is_in_place(path)).count() == 2
@@ -224,12 +208,13 @@ impl Kernel {
             return BTreeMap::new();
         };
         let (pins, instance, as_filters) = (&self.pins, self.instance, self.filters);
-        let gone: Vec<u32> = inbound.devices.keys().copied().collect();
-        for device in gone {
+        let links = pins.pinned_links();
+        let known: Vec<u32> = inbound.devices.keys().copied().collect();
+        for device in known {
             let is_wanted = devices
                 .get(&device)
                 .is_some_and(|hooks| hooks.contains(&inbound.devices[&device]));
-            let is_in_place = is_in_place(device, pins, instance);
+            let is_in_place = is_in_place(device, &links, instance);
             if is_wanted && !is_in_place {
                 tracing::warn!(
                     "somebody has taken programs of the guard inbound off the network device {device}: they are attached again, as settings have it (`hayward off --guard inbound` ends what they do)"
@@ -266,24 +251,24 @@ impl Kernel {
 
     /// Has the guard's programs drop a packet of a source that is banned for this, and let another's pass, without a network: a
     /// proof that they work, beside that they are attached.
-    pub fn prove_inbound(&mut self) -> Result<bool, KernelError> {
+    pub fn prove_inbound(&self) -> Result<bool, KernelError> {
         let proof = Proof::begin(&self.pins)?;
-        let Some(Ok(inbound)) = &mut self.inbound else {
+        let Some(Ok(inbound)) = &self.inbound else {
             return Ok(false);
         };
         Ok(inbound.shows(Hook::Generic, &proof)? && inbound.shows(Hook::Tc, &proof)?)
     }
 
     /// The same for each interface at which it looks, by the program that is there, and whether it still is.
-    pub fn prove_inbound_at(&mut self) -> Result<BTreeMap<u32, InboundProof>, KernelError> {
+    pub fn prove_inbound_at(&self) -> Result<BTreeMap<u32, InboundProof>, KernelError> {
         let proof = Proof::begin(&self.pins)?;
-        let Some(Ok(inbound)) = &mut self.inbound else {
+        let Some(Ok(inbound)) = &self.inbound else {
             return Ok(BTreeMap::new());
         };
-        let devices: Vec<_> = inbound.devices.iter().map(|(at, by)| (*at, *by)).collect();
+        let links = self.pins.pinned_links();
         let mut proofs = BTreeMap::new();
-        for (device, hook) in devices {
-            let proof = if !is_in_place(device, &self.pins, self.instance) {
+        for (&device, &hook) in &inbound.devices {
+            let proof = if !is_in_place(device, &links, self.instance) {
                 InboundProof::TakenOff
             } else if inbound.shows(hook, &proof)? {
                 InboundProof::Works

@@ -6,11 +6,10 @@ use std::os::fd::AsFd;
 
 use crate::{
     KernelError, RunTime, Statistics, Variant,
-    error::Doing,
     object::{COMMAND, Load},
-    source_table::SourceTable,
     statistics::run_time,
     table::{self, size_class},
+    test_run,
     wire::kernel_verdict,
 };
 
@@ -32,12 +31,9 @@ impl KernelJudge {
     pub fn of(variants: &[Variant], words: &[u32]) -> Result<Self, KernelError> {
         let class = size_class(words.len() * 4)?;
         let (object, _) = Load {
-            programs: &COMMAND,
             variants,
-            pins: None,
-            instance: 0,
             table_bytes: words.len() * 4,
-            sources: SourceTable::default(),
+            ..Load::unpinned(&COMMAND)
         }
         .load()?;
         let map = object.maps().find(|map| map.name() == COMMAND.tables);
@@ -57,34 +53,12 @@ impl KernelJudge {
             context_in: Some(&mut arguments),
             ..Default::default()
         };
-        let program = self
-            .object
-            .progs_mut()
-            .find(|program| program.name() == PROGRAM);
-        let output = program
-            .ok_or_else(no_program)?
-            .test_run(input)
-            .doing(|| format!("run the program {PROGRAM}"))?;
-        let result = output.return_value;
+        let result = test_run::run(&self.object, PROGRAM, input)?.return_value;
         Ok(kernel_verdict(result & 0xff).map(|verdict| (verdict, result >> 8)))
     }
 
     /// The kernel's own account of this program, which it keeps while a [`Statistics`] lives.
     pub fn run_time(&self, _counting: &Statistics) -> Result<RunTime, KernelError> {
-        run_time(self.program()?.as_fd())
-    }
-
-    fn program(&self) -> Result<libbpf_rs::Program<'_>, KernelError> {
-        self.object
-            .progs()
-            .find(|program| program.name() == PROGRAM)
-            .ok_or_else(no_program)
-    }
-}
-
-fn no_program() -> KernelError {
-    KernelError::Io {
-        what: format!("find the program {PROGRAM}"),
-        source: std::io::ErrorKind::NotFound.into(),
+        run_time(test_run::program(&self.object, PROGRAM)?.as_fd())
     }
 }

@@ -39,6 +39,7 @@ mod source_table;
 mod statistics;
 mod stream;
 mod table;
+mod test_run;
 mod trial;
 mod tripped;
 mod windows;

@@ -113,6 +113,18 @@ const THREADS: &str = "rounding_threads";
 const CONSTANTS: &str = "rodata.con";
 
 impl Load<'_> {
+    /// Programs for nobody but who loads them: in any variant, with maps that live as long as the object.
+    pub(crate) fn unpinned(programs: &'static Embedded) -> Self {
+        Self {
+            programs,
+            variants: Variant::ALL,
+            pins: None,
+            instance: 0,
+            table_bytes: 0,
+            sources: SourceTable::default(),
+        }
+    }
+
     /// Opens and loads the object; nothing is attached yet. Where the kernel takes no variant, the error is that of the
     /// last: what kept the others from loading matters less.
     pub(crate) fn load(&self) -> Result<(Object, Variant), KernelError> {

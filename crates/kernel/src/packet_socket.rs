@@ -10,7 +10,6 @@ use crate::{
     error::Doing,
     object::{Load, PACKET_SOCKET},
     programs::Programs,
-    source_table::SourceTable,
 };
 
 /// Which security modules are active. In many containers it is not there.
@@ -60,16 +59,7 @@ fn try_attach(programs: &mut Programs, pins: &Pins, instance: u64) -> Result<(),
 /// Whether the kernel calls such a program: it is attached for this moment, with maps of its own, by which it refuses nothing.
 pub(crate) fn probe() -> Result<(), KernelError> {
     require_module()?;
-    let (object, _) = Load {
-        programs: &PACKET_SOCKET,
-        variants: Variant::ALL,
-        pins: None,
-        instance: 0,
-        table_bytes: 0,
-        sources: SourceTable::default(),
-    }
-    .load()
-    .map_err(refused)?;
+    let (object, _) = Load::unpinned(&PACKET_SOCKET).load().map_err(refused)?;
     let links = object.progs_mut().map(|program| program.attach());
     let _links = links
         .collect::<Result<Vec<_>, _>>()

@@ -5,9 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     InboundLimits, PacketTrial,
     object::{COMMAND, EGRESS, Embedded, Load, OUTBOUND, POOL, RANDOMX, SCOPE, Variant},
-    packet_socket,
-    source_table::SourceTable,
-    table,
+    packet_socket, table,
 };
 
 /// Something that a guard needs or makes use of.
@@ -95,16 +93,7 @@ fn mounted(name: &'static str, kind: &str, remedy: &str) -> Feature {
 }
 
 fn loads(name: &'static str, programs: &'static Embedded) -> Feature {
-    match (Load {
-        programs,
-        variants: Variant::ALL,
-        pins: None,
-        instance: 0,
-        table_bytes: 0,
-        sources: SourceTable::default(),
-    }
-    .load())
-    {
+    match Load::unpinned(programs).load() {
         Ok((_, variant)) => Feature {
             name,
             present: true,

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use libbpf_rs::{Link, MapCore, Object, ProgramInput, ProgramMut};
+use libbpf_rs::{Link, MapCore, Object, ProgramMut};
 
 use crate::{
     KernelError, Pins, Variant,
@@ -15,6 +15,7 @@ use crate::{
     object::{COMMAND, Embedded, Load, RANDOMX, SCOPE},
     source_table::SourceTable,
     table::{self, size_class},
+    test_run,
 };
 
 /// One loaded object and its attachments.
@@ -99,15 +100,8 @@ impl OnCgroup {
     }
 
     /// Runs a program that hangs on no event, as if this were a frame.
-    pub(crate) fn run(&mut self, name: &str, frame: &[u8]) -> Result<(), KernelError> {
-        let mut programs = self.programs.object.progs_mut();
-        let program = programs.find(|program| program.name() == name);
-        let input = ProgramInput {
-            data_in: Some(frame),
-            ..ProgramInput::default()
-        };
-        let ran = program.map(|program| program.test_run(input)).transpose();
-        ran.doing(|| format!("run the program {name}"))?;
+    pub(crate) fn run(&self, name: &str, frame: &[u8]) -> Result<(), KernelError> {
+        test_run::run_on_frame(&self.programs.object, name, frame)?;
         Ok(())
     }
 

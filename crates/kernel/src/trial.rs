@@ -3,15 +3,16 @@
 use std::{cell::RefCell, time::Duration};
 
 use hayward_model::{Event, Guard, ScopePolicy};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ProgramInput, ProgramMut};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, ProgramInput};
 
 use crate::{
     Cell, Counters, EventStream, InboundBans, InboundLimits, InboundNever, KernelError,
-    OutboundLimits, Variant,
+    OutboundLimits,
     error::Doing,
     object::{EGRESS, Embedded, INBOUND, Load, OUTBOUND, POOL},
     outbound,
     source_table::SourceTable,
+    test_run,
     wire::decode,
 };
 
@@ -58,12 +59,9 @@ impl PacketTrial {
         sources: SourceTable,
     ) -> Result<Self, KernelError> {
         let (object, _) = Load {
-            programs,
-            variants: Variant::ALL,
-            pins: None,
-            instance: 0,
             table_bytes: 4,
             sources,
+            ..Load::unpinned(programs)
         }
         .load()?;
         let trial = Self { object, events };
@@ -97,15 +95,8 @@ impl PacketTrial {
             repeat: times,
             ..Default::default()
         };
-        let output = self.program(name)?.test_run(input);
-        let output = output.doing(|| format!("run the program {name}"))?;
+        let output = test_run::run(&self.object, name, input)?;
         Ok((output.return_value.cast_signed(), output.duration))
-    }
-
-    fn program(&self, name: &str) -> Result<ProgramMut<'_>, KernelError> {
-        let mut programs = self.object.progs_mut();
-        let program = programs.find(|program| program.name() == name);
-        program.ok_or_else(|| missing(name))
     }
 
     /// Has the programs judge a cgroup.
@@ -124,13 +115,7 @@ impl PacketTrial {
 
     /// Runs a program on a frame, as if this process had sent or got it. Returns what it answers.
     pub fn run(&mut self, name: &str, frame: &[u8]) -> Result<i32, KernelError> {
-        let input = ProgramInput {
-            data_in: Some(frame),
-            ..Default::default()
-        };
-        let output = self.program(name)?.test_run(input);
-        let output = output.doing(|| format!("run the program {name}"))?;
-        Ok(output.return_value.cast_signed())
+        Ok(test_run::run_on_frame(&self.object, name, frame)?.cast_signed())
     }
 
     /// Writes an entry.
