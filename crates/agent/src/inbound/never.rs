@@ -4,13 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     path::Path,
 };
 
 use hayward_model::source_of;
 use hayward_policy::InboundSettings;
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 
 use crate::{node, routes::gateways};
 
@@ -56,9 +56,7 @@ pub(crate) fn never(
         never.extend(private.map(|net| (net, why.clone())));
     }
     let mut add = |net: IpNet, why: String| {
-        for net in without_ipv4(whole(net, settings.ipv6_prefix)) {
-            never.entry(net).or_insert_with(|| why.clone());
-        }
+        never.entry(whole(net, settings.ipv6_prefix)).or_insert(why);
     };
     for net in &settings.never {
         add(*net, "settings name it under `never`".to_owned());
@@ -80,10 +78,8 @@ pub(crate) fn never(
 pub(crate) fn with_peers(never: &Never, peers: &BTreeSet<IpAddr>, ipv6_prefix: u8) -> Never {
     let mut all = never.clone();
     for peer in peers {
-        for net in without_ipv4(whole((*peer).into(), ipv6_prefix)) {
-            let why = || "this host has opened a connection to it".to_owned();
-            all.entry(net).or_insert_with(why);
-        }
+        all.entry(whole((*peer).into(), ipv6_prefix))
+            .or_insert_with(|| "this host has opened a connection to it".to_owned());
     }
     all
 }
@@ -106,29 +102,6 @@ fn whole(net: IpNet, ipv6_prefix: u8) -> IpNet {
         net if net.prefix_len() == net.max_prefix_len() => source_of(net.addr(), ipv6_prefix),
         net => net,
     }
-}
-
-/// The prefixes that a prefix of IPv6 is made of, but for `::ffff:0:0/96`, where the kernel's maps have IPv4: whoever spares `::/0`
-/// means no address of IPv4.
-fn without_ipv4(net: IpNet) -> Vec<IpNet> {
-    const MAPPED: u128 = 0xffff_0000_0000;
-    const MAPPED_LENGTH: u8 = 96;
-    let covers =
-        |net: Ipv6Net| net.prefix_len() < MAPPED_LENGTH && net.contains(&Ipv6Addr::from(MAPPED));
-    let IpNet::V6(net) = net else {
-        return vec![net];
-    };
-    if !covers(net) {
-        return vec![net.into()];
-    }
-    // At each length on the way there, all that turns off.
-    let lengths = net.prefix_len() + 1..=MAPPED_LENGTH;
-    let beside = lengths.filter_map(|length| {
-        let other = MAPPED ^ (1 << (128 - length));
-        let net = Ipv6Net::new(Ipv6Addr::from(other), length).ok()?;
-        Some(IpNet::V6(net.trunc()))
-    });
-    beside.collect()
 }
 
 #[cfg(test)]
@@ -248,31 +221,5 @@ mod tests {
             assert_eq!(why(&all, source(address)).is_some(), is_spared, "{address}");
         }
         assert_eq!(why(&never, source("203.0.113.4")), None);
-    }
-
-    #[test]
-    fn whoever_spares_all_of_ipv6_spares_nobody_of_ipv4() {
-        for text in ["::/0", "::/16", "::5"] {
-            let never = never(
-                Path::new("/nowhere"),
-                |_| None,
-                &settings(&format!("never: [\"{text}\"]")),
-            );
-            // As the kernel's map has them.
-            let mapped = |address: &str| {
-                let address: IpAddr = address.parse().expect("an address");
-                hayward_model::prefix(address.into())
-            };
-            let spares = |address: &str| {
-                let mut nets = never.keys().map(|net| hayward_model::prefix(*net));
-                nets.any(|net| net.contains(&mapped(address)))
-            };
-            assert!(!spares("203.0.113.9"), "{text}");
-            assert!(
-                spares("::5") && spares("0:1::5") == (text != "::5"),
-                "{text}"
-            );
-            assert_eq!(spares("2001:db8::1"), text == "::/0");
-        }
     }
 }
