@@ -100,7 +100,8 @@ mod tests {
         says(
             &allowed,
             &[
-                "allowed: 203.0.113.21 until 20",
+                "  203.0.113.21 until 20",
+                "action: allowed",
                 "hayward bans allow remove 203.0.113.21\n",
             ],
         );

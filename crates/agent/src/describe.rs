@@ -58,9 +58,6 @@ pub(crate) fn describe(
     );
     let time = clock::timestamp(finding.boot_ns);
     Record {
-        id: id::next(time),
-        time,
-        action: outcome.action,
         guard: Some(finding.guard),
         rule: rule
             .map(|rule| rule.id.clone())
@@ -78,10 +75,8 @@ pub(crate) fn describe(
         process: Some(process),
         workload,
         evidence: Some(evidence),
-        strike: None,
-        cause: None,
-        actor: None,
         detail: outcome.error,
+        ..Record::new(id::next(time), time, outcome.action)
     }
 }
 

@@ -84,7 +84,8 @@ pub(crate) fn record(record: &Record) -> String {
         | Action::Thawed
         | Action::Released
         | Action::Forgiven
-        | Action::Unbanned => "36",
+        | Action::Unbanned
+        | Action::Allowed => "36",
         _ => "0",
     };
     let time = record.time.strftime("%Y-%m-%d %H:%M:%S");

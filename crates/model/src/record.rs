@@ -1,5 +1,6 @@
 //! The journal's line for a verdict, or for an operator's act.
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,10 @@ pub enum Action {
     Banned,
     /// A source is banned no more.
     Unbanned,
+    /// A source is never banned, for a time.
+    Allowed,
+    /// A source is banned like any other again.
+    Disallowed,
 }
 
 impl Action {
@@ -105,6 +110,8 @@ impl Action {
             Self::BreakerReset => "breaker-reset",
             Self::Banned => "banned",
             Self::Unbanned => "unbanned",
+            Self::Allowed => "allowed",
+            Self::Disallowed => "disallowed",
         }
     }
 
@@ -142,7 +149,9 @@ impl Action {
             | Self::Forgiven
             | Self::BreakerReset
             | Self::Banned
-            | Self::Unbanned => false,
+            | Self::Unbanned
+            | Self::Allowed
+            | Self::Disallowed => false,
         }
     }
 }
@@ -253,6 +262,9 @@ pub struct Record {
     /// Who did it, for acts by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
+    /// Sources that an act by hand was about: of many, the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nets: Vec<IpNet>,
     /// What an operator should know, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -295,6 +307,7 @@ impl Record {
             strike: None,
             cause: None,
             actor: None,
+            nets: Vec::new(),
             detail: None,
         }
     }

@@ -94,6 +94,8 @@ pub fn message(record: &Record) -> String {
         Action::BreakerReset => "put in force again",
         Action::Banned => "banned",
         Action::Unbanned => "banned no more",
+        Action::Allowed => "allowed",
+        Action::Disallowed => "allowed no more",
     }
     .to_owned();
     if let Some(process) = &record.process {
@@ -101,7 +103,7 @@ pub fn message(record: &Record) -> String {
         text += &format!(" {name} (pid {}, uid {})", process.pid, process.uid);
     } else if let Some(source) = record.source() {
         text += &format!(" {source}");
-    } else if let (Some(guard), None) = (record.guard, &record.workload) {
+    } else if let (Some(guard), None, []) = (record.guard, &record.workload, &record.nets[..]) {
         text += &format!(" guard {guard}");
     }
     if let Some(workload) = &record.workload {
@@ -189,6 +191,16 @@ mod tests {
         record.detail = Some("203.0.113.9 sent SYN: it is banned for 1 h".to_owned());
         let expected = "banned 203.0.113.9: sent SYN: it is banned for 1 h";
         assert_eq!(message(&record), expected);
+    }
+
+    #[test]
+    fn what_is_done_to_sources_by_hand_names_them_and_no_guard() {
+        let mut record = samples::killed(1, "x", "x");
+        (record.process, record.workload, record.rule, record.reason) = (None, None, None, None);
+        (record.action, record.guard) = (Action::Allowed, Some(Guard::Inbound));
+        record.nets = vec!["203.0.113.0/24".parse().expect("a prefix")];
+        record.detail = Some("203.0.113.0/24 for ever".to_owned());
+        assert_eq!(message(&record), "allowed: 203.0.113.0/24 for ever");
     }
 
     #[test]

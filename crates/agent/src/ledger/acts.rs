@@ -8,7 +8,7 @@ use std::{
 };
 
 use hayward_kernel::{Cell, InboundBans, InboundNever, KernelError, Pins};
-use hayward_model::{Action, Actor, BanOrigin, BanStrength, Guard};
+use hayward_model::{Action, Actor, BanOrigin, BanStrength, Guard, Record};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -248,7 +248,7 @@ impl Agent {
             if let Some(comment) = &order.comment {
                 detail.push_str(&format!(": {comment}"));
             }
-            self.record_ban(Action::Banned, actor, detail);
+            self.record_ban(Action::Banned, &nets, actor, detail);
         }
         Ok(BansReport {
             banned: nets.len(),
@@ -275,7 +275,7 @@ impl Agent {
     ) -> Result<LiftReport, LedgerError> {
         let lifted = self.pipeline.ledger.lift(&sources(&request.nets)?)?;
         if !lifted.nets.is_empty() {
-            self.record_ban(Action::Unbanned, actor, named(&lifted.nets));
+            self.record_ban(Action::Unbanned, &lifted.nets, actor, named(&lifted.nets));
         }
         Ok(lifted.into())
     }
@@ -283,7 +283,7 @@ impl Agent {
     /// Ends all bans, and records who asked for it.
     pub(crate) fn flush_bans(&self, actor: Actor) -> Result<usize, LedgerError> {
         let count = self.pipeline.ledger.flush()?;
-        self.record_ban(Action::Unbanned, actor, format!("all {count} bans"));
+        self.record_ban(Action::Unbanned, &[], actor, format!("all {count} bans"));
         Ok(count)
     }
 
@@ -303,11 +303,11 @@ impl Agent {
         let until = order
             .time
             .and_then(|time| Timestamp::now().checked_add(time).ok());
-        let mut detail = format!("allowed: {} {}", named(&order.nets), until_text(until));
+        let mut detail = format!("{} {}", named(&order.nets), until_text(until));
         if let Some(comment) = &order.comment {
             detail.push_str(&format!(": {comment}"));
         }
-        self.record_ban(Action::Unbanned, actor, detail);
+        self.record_ban(Action::Allowed, &order.nets, actor, detail);
         Ok(AllowReport {
             allowed: order.nets,
             lifted: done.nets,
@@ -323,8 +323,7 @@ impl Agent {
     ) -> Result<LiftReport, LedgerError> {
         let done = self.pipeline.ledger.disallow(&sources(&request.nets)?)?;
         if !done.nets.is_empty() {
-            let detail = format!("allowed no more: {}", named(&done.nets));
-            self.record_ban(Action::Revoked, actor, detail);
+            self.record_ban(Action::Disallowed, &done.nets, actor, named(&done.nets));
         }
         Ok(done.into())
     }
@@ -349,8 +348,14 @@ impl Agent {
         self.pipeline.ledger.why(address)
     }
 
-    fn record_ban(&self, action: Action, actor: Actor, detail: String) {
-        self.record_act(action, Some(Guard::Inbound), Some(actor), detail);
+    fn record_ban(&self, action: Action, nets: &[IpNet], actor: Actor, detail: String) {
+        self.pipeline.recorder.record(&Record {
+            guard: Some(Guard::Inbound),
+            actor: Some(actor),
+            nets: nets.iter().take(MOST_NAMED).copied().collect(),
+            detail: Some(detail),
+            ..Self::new_record(action)
+        });
     }
 }
 

@@ -10,9 +10,6 @@ use jiff::Timestamp;
 pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
     let time = Timestamp::from_second(second).unwrap();
     Record {
-        id: crate::id::next(time),
-        time,
-        action: Action::Killed,
         guard: Some(Guard::Command),
         rule: Some(rule.to_owned()),
         reason: Some("Monero miner".to_owned()),
@@ -40,11 +37,7 @@ pub(crate) fn killed(second: i64, rule: &str, workload: &str) -> Record {
             image: Some("quay.io/user-image:1".to_owned()),
             ..Workload::default()
         }),
-        evidence: None,
-        strike: None,
-        cause: None,
-        actor: None,
-        detail: None,
+        ..Record::new(crate::id::next(time), time, Action::Killed)
     }
 }
 

@@ -11,16 +11,9 @@ use jiff::Timestamp;
 pub(crate) fn record(pid: u32, uid: u32, workload: &str) -> Record {
     let time = Timestamp::now();
     Record {
-        id: id::next(time),
-        time,
-        action: Action::Killed,
         guard: Some(Guard::Command),
         rule: Some("xmrig".to_owned()),
-        reason: None,
-        matched: None,
         generation: Some(1),
-        mode: None,
-        response: None,
         process: Some(Process {
             pid,
             parent_pid: 1,
@@ -38,11 +31,7 @@ pub(crate) fn record(pid: u32, uid: u32, workload: &str) -> Record {
             name: workload.to_owned(),
             ..Workload::default()
         }),
-        evidence: None,
-        strike: None,
-        cause: None,
-        actor: None,
-        detail: None,
+        ..Record::new(id::next(time), time, Action::Killed)
     }
 }
 

@@ -137,11 +137,11 @@ fn who_is_allowed_is_not_banned_by_the_api_either() {
     assert_eq!(records.len(), 4, "{records:?}");
     let allowed = &records[1];
     assert!(
-        allowed.starts_with("unbanned: allowed: 192.0.2.0/24 until 20")
+        allowed.starts_with("allowed: 192.0.2.0/24 until 20")
             && allowed.ends_with(" UTC: pen test"),
         "{allowed}"
     );
-    assert_eq!(records[2], "revoked: allowed no more: 192.0.2.0/24");
+    assert_eq!(records[2], "disallowed: 192.0.2.0/24");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a record of the guard `inbound` comes to: whether it still holds, and how to undo it. A record says what was done then.
 
-use std::{net::IpAddr, path::Path};
+use std::path::Path;
 
 use hayward_agent::{ListedBan, StatusReport, WhyBanned};
 use hayward_model::{Action, BanStrength, Guard, GuardStatus, Record, source_in_words};
@@ -12,10 +12,6 @@ use crate::{
     commands::bans::{left, source},
     show,
 };
-
-/// What begins the details of records about whom operators allow.
-const ALLOWED: &str = "allowed: ";
-const ALLOWED_NO_MORE: &str = "allowed no more: ";
 
 /// What holds now and what may be done, in lines; none for records of something else.
 pub(super) fn sequel(socket: &Path, record: &Record) -> Vec<String> {
@@ -38,17 +34,7 @@ fn nets(record: &Record) -> Vec<IpNet> {
         let alone = inbound.sources.is_none().then_some(inbound.source);
         return alone.into_iter().collect();
     }
-    let detail = record.detail.as_deref().unwrap_or_default();
-    let named = [ALLOWED_NO_MORE, ALLOWED]
-        .into_iter()
-        .find_map(|beginning| detail.strip_prefix(beginning));
-    let words = named.unwrap_or(detail).split(", ");
-    let nets = words.map_while(|text| {
-        let word = text.split(' ').next()?;
-        let address = word.parse::<IpAddr>().map(IpNet::from);
-        word.parse().or(address).ok()
-    });
-    nets.collect()
+    record.nets.clone()
 }
 
 fn now(socket: &Path, net: IpNet) -> Option<String> {
@@ -108,7 +94,6 @@ fn holds(listed: &ListedBan, net: IpNet) -> String {
 }
 
 fn advice(record: &Record, names: &str) -> Vec<String> {
-    let detail = record.detail.as_deref().unwrap_or_default();
     let whom = if names.is_empty() { "ADDRESS" } else { names };
     let line = |what: &str, command: &str| format!("{what}: hayward bans {command} {whom}");
     let allow = || line("to never ban it", "allow add");
@@ -117,11 +102,9 @@ fn advice(record: &Record, names: &str) -> Vec<String> {
         Action::Observed | Action::Missed | Action::Denied => {
             vec![line("to ban it by hand", "add --for 1h"), allow()]
         }
-        Action::Unbanned if detail.starts_with(ALLOWED) => {
-            vec![line("to undo it", "allow remove")]
-        }
-        Action::Revoked => vec![line("to undo it", "allow add")],
         Action::Unbanned => vec![line("to undo it", "add")],
+        Action::Allowed => vec![line("to undo it", "allow remove")],
+        Action::Disallowed => vec![line("to undo it", "allow add")],
         _ => Vec::new(),
     }
 }
