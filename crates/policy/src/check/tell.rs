@@ -196,9 +196,9 @@ mod tests {
         let named = tell(&format!(
             "tell: [{{command: [/x], actions: [{list}]}}, {{command: [/y]}}]"
         ));
-        let all = "killed observed spared missed answered cleared switched-off switched-on reloaded reload-refused \
+        let all = "killed denied observed spared missed answered cleared switched-off switched-on reloaded reload-refused \
             started stopped forgot frozen thawed throttled released workload-killed evicted refused forgiven tripped alarmed \
-            breaker-reset";
+            breaker-reset granted revoked quarantined banned unbanned allowed disallowed";
         for action in all.split_whitespace() {
             let action = tell(&format!("tell: [{{command: [/x], actions: [{action}]}}]"))
                 .remove(0)
