@@ -28,43 +28,43 @@ mod tests {
             .spawn()
             .expect("the command starts");
         let mut lines = BufReader::new(samples.stdout.take().expect("a pipe")).lines();
-        // Something else that is seen, until the first line shows that the command listens.
+        let mut next = || -> (Value, String) {
+            let line = lines.next().expect("more").expect("text");
+            (serde_json::from_str(&line).expect("JSON"), line)
+        };
+        // Something else that is seen: its first line shows that the command listens.
         let benign = corpus(3).into_iter();
         let mut benign = benign.filter(|benign| benign.name == "intervals, two modes");
         let benign = benign.next().expect("a harmless program");
         let arguments: Vec<&str> = benign.arguments.iter().map(String::as_str).collect();
         let harmless = Launch::new(&benign.program, &arguments);
-        thread::scope(|scope| {
+        let (first, _) = thread::scope(|scope| {
             scope.spawn(|| harmless.run(&host.inside));
-            lines.next().expect("more").expect("text");
+            next()
         });
-        let (text, record) = thread::scope(|scope| {
-            let mining = scope.spawn(|| {
+        // All of the miner's are read, whatever the machine lets it do first: the record counts from where the evidence
+        // began. They come in order, so none is left when the harmless program is seen again.
+        let seen: Vec<(Value, String)> = thread::scope(|scope| {
+            scope.spawn(|| {
                 let ended = Launch::new(program(), &["--seconds", "10"]).run(&host.inside);
-                assert_eq!(ended, Ended::Code(0));
+                assert_eq!(ended, Ended::Code(0), "it was not left alone");
+                harmless.run(&host.inside)
             });
-            let record = host.wait_for_records("observed", 1).remove(0);
-            // Those that completed the evidence may come after the record.
-            let enough = record["evidence"]["mining"]["samples"]
-                .as_u64()
-                .expect("a count")
-                + 40;
-            let (mut text, mut seen) = (String::new(), 0);
-            while seen < enough {
-                let line = lines.next().expect("more").expect("text");
-                let event: Value = serde_json::from_str(&line).expect("JSON");
-                if event["pid"] != record["process"]["pid"] {
-                    continue;
-                }
-                seen += event["samples"].as_array().expect("samples").len() as u64;
-                text += &line;
-                text += "\n";
-            }
-            mining.join().expect("it was left alone");
-            (text, record)
+            std::iter::repeat_with(next)
+                .take_while(|(event, _)| {
+                    event["comm"] != first["comm"] || event["pid"] == first["pid"]
+                })
+                .collect()
         });
         samples.kill().expect("our own child");
         samples.wait().expect("it ended");
+        let record = host.wait_for_records("observed", 1).remove(0);
+        let of_miner = |event: &Value| event["pid"] == record["process"]["pid"];
+        let text: String = seen
+            .iter()
+            .filter(|(event, _)| of_miner(event) || event["lost"].is_u64())
+            .flat_map(|(_, line)| [line.as_str(), "\n"])
+            .collect();
 
         let file = host.path("samples.jsonl");
         fs::write(&file, text).expect("a file");
