@@ -35,6 +35,13 @@ impl Samples {
         self.quantile(0.5)
     }
 
+    /// The mean of the middle half, for what is read in steps that are wide beside what is asked.
+    pub(crate) fn middle_mean(&self) -> f64 {
+        let quarter = self.0.len() / 4;
+        let middle = &self.0[quarter..self.0.len() - quarter];
+        middle.iter().sum::<f64>() / real(middle.len() as u64)
+    }
+
     /// The middle half, in words.
     pub(crate) fn spread(&self, digits: usize) -> String {
         format!(
