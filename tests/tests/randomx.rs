@@ -131,17 +131,18 @@ mod tests {
         assert_eq!(record["workload"]["kind"], "container", "{record}");
     }
 
-    /// It gets an eighth of the processor. Filling memory with that would take long, so the other program is started when
-    /// it hashes, and the guard is off until then.
+    /// It gets an eighth of the processor: both are less nice than the other tests, which would leave it next to nothing.
+    /// Filling memory with that would take long, so the other program is started when it hashes, and the guard is off until
+    /// then.
     #[test]
-    fn a_miner_at_nice_19_beside_a_program_on_the_same_processor_is_killed() {
+    fn a_miner_nicer_than_a_program_on_the_same_processor_is_killed() {
         let host = host("");
         host.configured(&["off", "--guard", "randomx"]).ok();
         let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
         let mut miner = Command::new("sh")
             .args(["-c", join])
             .arg(&host.inside)
-            .args(["nice", "-n", "19"])
+            .args(["nice", "-n", "-1"])
             .arg(program())
             .args(["--pin", "0", "--seconds", "300"])
             .stdout(Stdio::piped())
@@ -156,7 +157,7 @@ mod tests {
         let mut busy = Command::new("sh")
             .args(["-c", join])
             .arg(&host.outside)
-            .args(["taskset", "-c", "0", "nice", "-n", "10"])
+            .args(["taskset", "-c", "0", "nice", "-n", "-10"])
             .arg(&busy.program)
             .args(&busy.arguments)
             .stdout(Stdio::null())
