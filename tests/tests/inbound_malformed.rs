@@ -35,19 +35,40 @@ mod tests {
         drop(server);
     }
 
-    #[test]
-    fn a_scan_in_malformed_packets_is_one() {
-        let front = Front::guarding("soft_ban: 1h");
-        // Tags, options and fragments hide no scan.
+    /// Runs a program of `tests/front` on the internet, which gets these and the host's hardware address.
+    fn play(front: &Front, program: &str, target: &str, which: &str) {
         let hardware = front.must(&format!(
             "ip -o link show dev {INTERFACE} | sed 's/.*ether //; s/ .*//'"
         ));
         let sent = front.there(&format!(
-            "exec /usr/bin/python3 {}/front/hidden_scan.py {FRONT} {} out0",
+            "exec /usr/bin/python3 {}/front/{program}.py {target} {} out0 {which}",
             env!("CARGO_MANIFEST_DIR"),
             hardware.trim()
         ));
         assert!(sent.status.success(), "python3-scapy: {sent:?}");
+    }
+
+    #[test]
+    fn a_scan_behind_long_chains_of_headers_is_found_and_one_behind_many_does_not_come_in() {
+        let front = Front::guarding("soft_ban: 1h");
+        front.must(&format!("ip link set dev {INTERFACE} mtu 9000"));
+        let set = front.there("ip link set dev out0 mtu 9000");
+        assert!(set.status.success(), "{set:?}");
+        play(&front, "long_chain", FRONT_6, "many");
+        front.host.wait_until("all of them are dropped", || {
+            front.counter("inbound_dropped") >= 12
+        });
+        assert_eq!(front.bans(), Vec::<Value>::new());
+        play(&front, "long_chain", FRONT_6, "long");
+        let record = front.record_of("2001:db8:9:5::/64");
+        assert_eq!(record["action"], "banned", "{record}");
+    }
+
+    #[test]
+    fn a_scan_in_malformed_packets_is_one() {
+        let front = Front::guarding("soft_ban: 1h");
+        // Tags, options and fragments hide no scan.
+        play(&front, "hidden_scan", FRONT, "");
         for last in 51..=53 {
             let record = front.record_of(&format!("203.0.113.{last}/32"));
             assert_eq!(record["action"], "banned", "{record}");

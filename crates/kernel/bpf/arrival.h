@@ -11,7 +11,7 @@
 #define ETH_P_8021Q 0x8100
 #define ETH_P_8021AD 0x88a8
 #define MOST_TAGS 2
-#define MOST_EXTENSIONS 8
+#define MOST_EXTENSIONS 8 /* no host needs as many, and Linux takes any number */
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -172,7 +172,14 @@ static __always_inline bool read_arrival_ipv4(struct arrival *arrival, void *at,
 	return true;
 }
 
-/* The same of IPv6, with what is between the header and what it carries. */
+/* Whether it is a header of IPv6 that others follow. */
+static __always_inline bool is_extension(u32 next)
+{
+	return next == 0 || next == 43 || next == 44 || next == 51 || next == 60;
+}
+
+/* The same of IPv6, with what is between the header and what it carries. Whoever hides that behind many headers, or in a later
+ * fragment than the first, is told by that. */
 static __always_inline bool read_arrival_ipv6(struct arrival *arrival, void *at, void *end)
 {
 	u8 *bytes = at;
@@ -188,11 +195,14 @@ static __always_inline bool read_arrival_ipv6(struct arrival *arrival, void *at,
 	for (int count = 0; count < MOST_EXTENSIONS; count++) {
 		u32 length;
 
-		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60)
+		if (!is_extension(next))
 			break;
 		/* What is cut short is no first contact, and its source may be banned all the same. */
-		if (at + 8 > end)
+		if (at + 8 > end) {
+			if (first)
+				arrival->kind = PROBE_HIDDEN;
 			return true;
+		}
 		bytes = at;
 		if (next == 44) {
 			u32 fragment = u16_at(at + 2);
@@ -211,27 +221,49 @@ static __always_inline bool read_arrival_ipv6(struct arrival *arrival, void *at,
 		at += length;
 	}
 	arrival->protocol = next;
+	if (is_extension(next) || (first && at + 8 > end)) {
+		arrival->kind = PROBE_HIDDEN;
+		return true;
+	}
 	read_transport(arrival, at, end, first);
 	return true;
 }
 
-/* Returns whether it is a packet of IP. A tag of a VLAN may be in the frame still, or two. */
+/* What is behind the header of Ethernet, and its type; NULL where that is cut. A tag of a VLAN may be in the frame still, or two. */
+static __always_inline void *after_link(void *at, void *end, u16 *type)
+{
+	if (at + 14 > end)
+		return NULL;
+	*type = u16_at(at + 12);
+	at += 14;
+	for (int tag = 0; tag < MOST_TAGS; tag++) {
+		if (*type != ETH_P_8021Q && *type != ETH_P_8021AD)
+			break;
+		if (at + 4 > end)
+			return NULL;
+		*type = u16_at(at + 2);
+		at += 4;
+	}
+	return at;
+}
+
+/* Whether headers follow that of IPv6. */
+static __always_inline bool has_extensions(void *at, void *end)
+{
+	u16 type;
+
+	at = after_link(at, end, &type);
+	return at && type == ETH_P_IPV6 && at + 40 <= end && is_extension(((u8 *)at)[6]);
+}
+
+/* Returns whether it is a packet of IP. */
 static __always_inline bool read_arrival(struct arrival *arrival, void *at, void *end)
 {
 	u16 type;
 
-	if (at + 14 > end)
+	at = after_link(at, end, &type);
+	if (!at)
 		return false;
-	type = u16_at(at + 12);
-	at += 14;
-	for (int tag = 0; tag < MOST_TAGS; tag++) {
-		if (type != ETH_P_8021Q && type != ETH_P_8021AD)
-			break;
-		if (at + 4 > end)
-			return false;
-		type = u16_at(at + 2);
-		at += 4;
-	}
 	__builtin_memset(arrival, 0, sizeof(*arrival));
 	arrival->kind = NO_PROBE;
 	if (type == ETH_P_IP)

@@ -15,8 +15,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define XDP_DROP 1
 #define XDP_PASS 2
 
-/* Headers are read that lie within so many bytes. */
+/* Headers are read that lie within so many bytes; of IPv6 with extensions, as far as a frame goes. */
 #define HEADERS 192
+#define LONG_HEADERS 9216
 
 struct xdp_md {
 	u32 data;
@@ -172,7 +173,7 @@ static __always_inline bool arrive(struct inbound_scratch *scratch, u32 device)
 	}
 	if (is_for_many(arrival->target) || (arrival->kind == PROBE_UDP && is_opened(arrival)))
 		return false;
-	if (!take_first_contact(scratch, device))
+	if (!(arrival->kind == PROBE_HIDDEN ? drops_hidden(arrival->source) : take_first_contact(scratch, device)))
 		return false;
 	count(COUNT_INBOUND_DROPPED, 1);
 	return true;
@@ -190,12 +191,19 @@ int on_inbound_packet(struct xdp_md *packet)
 	return arrive(scratch, packet->ingress_ifindex) ? XDP_DROP : XDP_PASS;
 }
 
-/* Has the headers lie where they can be read. */
+/* Has the first bytes lie where they can be read. Returns whether they do. */
+static __always_inline bool pull(struct __sk_buff *frame, u32 most)
+{
+	u32 wanted = frame->len < most ? frame->len : most;
+
+	return frame->data_end - frame->data >= wanted || !bpf_skb_pull_data(frame, wanted);
+}
+
 static __always_inline bool read_frame(struct arrival *arrival, struct __sk_buff *frame)
 {
-	u32 wanted = frame->len < HEADERS ? frame->len : HEADERS;
-
-	if (frame->data_end - frame->data < wanted && bpf_skb_pull_data(frame, wanted))
+	if (!pull(frame, HEADERS))
+		return false;
+	if (has_extensions((void *)(long)frame->data, (void *)(long)frame->data_end) && !pull(frame, LONG_HEADERS))
 		return false;
 	return read_arrival(arrival, (void *)(long)frame->data, (void *)(long)frame->data_end);
 }

@@ -19,6 +19,7 @@ enum inbound_kind {
 	PROBE_FRAGMENT,
 	PROBE_SCTP,
 	NO_PROBE,
+	PROBE_HIDDEN, /* by headers of IPv6: it is not known of what kind. No record has it */
 };
 
 /* What is banned: a source or a prefix. Bits of IPv4 are counted as those of ::ffff:a.b.c.d. Its key is short, since most of what

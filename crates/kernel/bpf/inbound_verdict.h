@@ -127,6 +127,12 @@ static __always_inline bool drops_decoys(const u64 *source, u64 now)
 	return inbound_is_enforced(now) && !(peer && now < peer->proven_ns + INBOUND_PROOF_NS) && !is_never_banned(source);
 }
 
+/* Whether a packet is dropped that hides what it is: nobody needs that but who scans. Whoever is never banned is spared. */
+static __always_inline bool drops_hidden(const u64 *source)
+{
+	return inbound_is_enforced(now_ns()) && !is_never_banned(source);
+}
+
 /* Whether somebody else has sent the same probe just now. */
 static __always_inline bool has_twin(const struct arrival *arrival, const u64 *source, u64 now)
 {

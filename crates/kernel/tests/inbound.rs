@@ -157,6 +157,44 @@ mod tests {
         assert_eq!(came_in, 4);
     }
 
+    /// A frame of IPv6 with so many extensions, each of eight bytes.
+    fn extended(extensions: usize, frame: &[u8]) -> Vec<u8> {
+        let mut extended = frame[..54].to_vec();
+        let next = std::mem::replace(&mut extended[20], 60);
+        for at in 1..=extensions {
+            let next = if at == extensions { next } else { 60 };
+            extended.extend([next, 0, 1, 4, 0, 0, 0, 0]);
+        }
+        extended.extend(&frame[54..]);
+        extended
+    }
+
+    #[test]
+    fn what_many_extensions_hide_does_not_come_in() {
+        let frame = way("2001:db8:9::9", HOST_6, 443).tcp(SYN);
+        for hook in [Hook::Xdp, Hook::Classifier] {
+            let mut host = Host::new(&InboundLimits::DEFAULT, hook);
+            for (extensions, comes_in) in [(8, true), (9, false), (60, false)] {
+                let frame = extended(extensions, &frame);
+                assert_eq!(host.arrives(&frame), comes_in, "{hook:?} {extensions}");
+            }
+            // The first of several fragments, in which the last extension does not end.
+            let mut cut = frame[..54].to_vec();
+            cut[20] = 44;
+            cut.extend([60, 0, 0, 1, 0, 0, 0, 7]);
+            cut.extend([6, 1, 1, 12, 0, 0, 0, 0]);
+            assert!(!host.arrives(&cut), "{hook:?}");
+            host.never(&["2001:db8:9::/64"]);
+            assert!(host.arrives(&extended(9, &frame)), "{hook:?} is spared");
+            let observe = InboundLimits {
+                enforce: false,
+                ..InboundLimits::DEFAULT
+            };
+            let mut host = Host::new(&observe, hook);
+            assert!(host.arrives(&extended(9, &frame)), "{hook:?} observes");
+        }
+    }
+
     #[test]
     fn who_shares_the_first_bits_of_an_ipv6_address_is_one_source() {
         let from = |last: u16| format!("2001:db8:9:9::{last:x}");

@@ -297,7 +297,7 @@ mod tests {
         let (whole, probes) = (Cell::new(0), Cell::new(0));
         throw(4000, &damaged(), |frame| {
             let outcome = three.borrow_mut().arrives(&frame);
-            prop_assert!(outcome.comes_in, "nobody has done anything");
+            prop_assert_eq!(outcome.comes_in, !hides(&frame));
             if let Some(expected) = expected(&frame) {
                 prop_assert_eq!(outcome.read, expected);
                 whole.set(whole.get() + 1);
@@ -344,8 +344,8 @@ mod tests {
         });
     }
 
-    /// Where a frame of IP comes from, as far as it can be read; found without the programs.
-    fn source(frame: &[u8]) -> Option<IpAddr> {
+    /// The type of what a frame carries behind its tags, and that; found without the programs.
+    fn carried(frame: &[u8]) -> Option<(u16, &[u8])> {
         let mut at = 12;
         let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
         for _ in 0..2 {
@@ -353,8 +353,49 @@ mod tests {
                 at += 4;
             }
         }
-        let ip = frame.get(at + 2..)?;
-        match (word(at)?, ip.first()? >> 4) {
+        Some((word(at)?, frame.get(at + 2..)?))
+    }
+
+    /// Whether a packet of IPv6 for one host hides its transport protocol: behind more than eight extensions, or in a later fragment
+    /// than the first.
+    fn hides(frame: &[u8]) -> bool {
+        let Some((0x86dd, ip)) = carried(frame) else {
+            return false;
+        };
+        if ip.len() < 40 || ip[0] >> 4 != 6 || ip[24] == 0xff {
+            return false;
+        }
+        let (mut next, mut at, mut is_first) = (ip[6], 40, false);
+        for extensions in 0.. {
+            let is_extension = [0, 43, 44, 51, 60].contains(&next);
+            if is_extension && extensions == 8 {
+                return true;
+            }
+            let header = ip.get(at..at + 8);
+            let (Some(header), true) = (header, is_extension) else {
+                return is_first && header.is_none();
+            };
+            let length = usize::from(header[1]);
+            at += match next {
+                44 => 8,
+                51 => (length + 2) * 4,
+                _ => (length + 1) * 8,
+            };
+            if next == 44 {
+                if header[2] != 0 || header[3] & 0xf8 != 0 {
+                    return false;
+                }
+                is_first = header[3] & 1 == 1;
+            }
+            next = header[0];
+        }
+        false
+    }
+
+    /// Where a frame of IP comes from, as far as it can be read.
+    fn source(frame: &[u8]) -> Option<IpAddr> {
+        let (kind, ip) = carried(frame)?;
+        match (kind, ip.first()? >> 4) {
             (0x0800, 4) if ip.len() >= 20 => {
                 let octets: [u8; 4] = ip[12..16].try_into().expect("4 bytes");
                 Some(octets.into())
@@ -417,7 +458,7 @@ mod tests {
             let read = (whole.len() > 14).then(|| three.arrives(&whole).read);
             for cut in 15..whole.len() {
                 let outcome = three.arrives(&whole[..cut]);
-                assert!(outcome.comes_in, "{cut}");
+                assert_eq!(outcome.comes_in, !hides(&whole[..cut]), "{cut}");
                 // What is left says what the whole did, or nothing.
                 if let Some(part) = outcome.read {
                     assert_eq!(Some(Some(part)), read, "{cut} of {whole:?}");
@@ -439,8 +480,9 @@ mod tests {
         let all = frames();
         assert_eq!(port(&tagged(&[0x8100], &all[3])), syn);
         assert_eq!(port(&tagged(&[0x88a8, 0x8100], &all[19])), syn);
-        // Nine extensions, and three tags, are more than a host takes or are looked through.
+        // Three tags are more than a host takes; nine extensions are not, so they do not come in.
         assert_eq!(port(&all[20]), None);
+        assert!(hides(&all[20]));
         assert_eq!(port(&tagged(&[0x8100; 3], &all[3])), None);
         let fragment = ipv4(TCP, 0x2000, b"", &tcp(SYN, b"")[..8]);
         assert_eq!(port(&fragment), Some((443, ProbeKind::Fragment)));
