@@ -247,7 +247,9 @@ mod tests {
         let node = Node::guarding("{packet_sockets: kill}");
         let mut workload = NetworkWorkload::new(&node.host.inside);
         let pid = workload.does("pid");
-        assert_eq!(workload.does(RAW[0]), "EPERM");
+        // It may be killed before it can say so.
+        let said = workload.does(RAW[0]);
+        assert!(["EPERM", ""].contains(&said.as_str()), "{said}");
         let record = node.host.wait_for_records("killed", 1).remove(0);
         assert_eq!(holder(&record), (&"python3".into(), &"raw-socket".into()));
         assert_eq!(record["process"]["pid"].to_string(), pid);
